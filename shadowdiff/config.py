@@ -1,0 +1,94 @@
+"""shadowdiff.toml and the environment, read once into one frozen Settings. Environment wins over file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shadowdiff.errors import ConfigError
+
+FILE_NAME = "shadowdiff.toml"
+KNOWN_KEYS: Mapping[str, frozenset[str] | None] = {
+    "database": frozenset({"url"}),
+    "store": frozenset({"url"}),
+    "rerankers": None,
+}
+"""Sections and their keys; None where the keys are names of the user's choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is configured outside the command line."""
+
+    home: Path
+    """Where the embedded server keeps its data."""
+    database_url: str | None = None
+    """None: the embedded server."""
+    store_url: str | None = None
+    """None: the same database as the source."""
+    rerankers: Mapping[str, str] = field(default_factory=dict)
+    """Short names for spec strings."""
+    file: Path | None = None
+    """The shadowdiff.toml that was read."""
+
+
+def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings of this invocation.
+
+    `file` must exist when given (or named by SHADOWDIFF_CONFIG); otherwise
+    ./shadowdiff.toml is read if it is there. Raises ConfigError naming file and key.
+    """
+    path = _config_file(file, environment)
+    document = _read(path) if path else {}
+    return Settings(
+        home=_home(environment),
+        database_url=environment.get("SHADOWDIFF_DATABASE_URL") or document.get("database", {}).get("url"),
+        store_url=environment.get("SHADOWDIFF_STORE_URL") or document.get("store", {}).get("url"),
+        rerankers=document.get("rerankers", {}),
+        file=path,
+    )
+
+
+def _config_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
+    named = file or (Path(environment["SHADOWDIFF_CONFIG"]) if environment.get("SHADOWDIFF_CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(f"no configuration file at {named}")
+        return named
+    default = Path(FILE_NAME)
+    return default if default.is_file() else None
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    if environment.get("SHADOWDIFF_HOME"):
+        return Path(environment["SHADOWDIFF_HOME"]).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_data_path("shadowdiff", appauthor=False)
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read {path}: {error}") from error
+    for section, content in document.items():
+        _check_section(path, section, content)
+    return document
+
+
+def _check_section(path: Path, section: str, content: Any) -> None:
+    if section not in KNOWN_KEYS:
+        raise ConfigError(f"{path}: unknown section [{section}]; known: {', '.join(sorted(KNOWN_KEYS))}")
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: [{section}] must be a table, not {content!r}")
+    known = KNOWN_KEYS[section]
+    for key, value in content.items():
+        if known is not None and key not in known:
+            raise ConfigError(f"{path}: unknown key {key!r} in [{section}]; known: {', '.join(sorted(known))}")
+        if not isinstance(value, str):
+            raise ConfigError(f"{path}: [{section}] {key} must be a string, not {value!r}")

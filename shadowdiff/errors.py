@@ -1,0 +1,78 @@
+"""Every error shadowdiff raises on purpose, and the exit codes they end in.
+
+ShadowdiffError                 one plain line for a person; never a traceback
+├── ConfigError                 exit 2: an option, spec, file or name that cannot be used as given
+│   ├── SpecError               a reranker spec that does not parse or names nothing installed
+│   └── BundleError             a bundle file refused, with file, line and reason
+├── DatabaseError               exit 3: the source or the store cannot be reached or used
+│   ├── SourceError             reading sessions, turns, pools or entries failed
+│   └── StoreError              reading or writing runs failed
+├── RerankerError               one side gave no ranking for a turn; stored and counted, not raised to the user
+└── TooManyFailuresError        exit 4: too many turns failed for the run to mean anything
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What cron and CI read. Part of the API."""
+
+    DONE = 0
+    """Done, differences or not."""
+    GATE_CROSSED = 1
+    """A gate that the user asked for was crossed."""
+    USAGE = 2
+    """Usage or configuration."""
+    UNREACHABLE = 3
+    """Source or store unreachable."""
+    TURNS_FAILED = 4
+    """Too many turns failed."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
+
+
+class ShadowdiffError(Exception):
+    """What failed, on what, and what to do: the message is shown to the user as it is."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+
+
+class ConfigError(ShadowdiffError):
+    """An option, a file or a name cannot be used as given."""
+
+
+class SpecError(ConfigError):
+    """A reranker spec does not parse, or names no installed reranker."""
+
+
+class BundleError(ConfigError):
+    """A bundle file was refused; nothing of the bundle was loaded."""
+
+
+class DatabaseError(ShadowdiffError):
+    """The database cannot be reached or used."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class SourceError(DatabaseError):
+    """Sessions, turns, pools or entries could not be read."""
+
+
+class StoreError(DatabaseError):
+    """Runs could not be read or written."""
+
+
+class RerankerError(ShadowdiffError):
+    """A side gave no ranking for a turn; the turn is counted as failed and the run goes on."""
+
+    exit_code = ExitCode.TURNS_FAILED
+
+
+class TooManyFailuresError(ShadowdiffError):
+    """More turns failed than the run may lose and still mean something."""
+
+    exit_code = ExitCode.TURNS_FAILED

@@ -1,0 +1,21 @@
+"""Reciprocal rank fusion. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+RRF_K = 60
+"""The constant of Cormack, Clarke and Büttcher 2009, section 3."""
+
+
+def fuse_ranks(rankings: Sequence[Sequence[str]], k: int = RRF_K) -> list[tuple[str, float]]:
+    """Entry ids with the sum over rankings of 1 / (k + rank), best first.
+
+    Ranks are 1-based; a ranking that lacks an entry adds nothing. Ties stand
+    in the order in which the rankings first name them.
+    """
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        for rank, entry_id in enumerate(ranking, start=1):
+            scores[entry_id] = scores.get(entry_id, 0.0) + 1.0 / (k + rank)
+    return sorted(scores.items(), key=lambda item: -item[1])

@@ -1,0 +1,152 @@
+"""The seams: what a source, a reranker and a renderer must offer. Everything else is called directly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TextIO, runtime_checkable
+
+from shadowdiff.records import Entry, Pool, RecordedEntry, Run, Session, SessionOutcome, Turn, Window
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from shadowdiff.rerankers.spec import Spec
+
+Need = Literal["vectors", "lexical"]
+"""What a PoolReranker reads of a turn beyond its texts."""
+
+
+class SessionSource(Protocol):
+    """Where production sessions come from."""
+
+    def session_ids(self, window: Window) -> list[str]:
+        """Ids of the sessions that the window selects, oldest first. Raises SourceError, ConfigError."""
+        ...
+
+    def sessions(self, window: Window) -> Iterator[Session]:
+        """Yield whole sessions oldest first, a batch at a time in memory. Raises SourceError, ConfigError."""
+        ...
+
+
+class KnowledgeBase(Protocol):
+    """Where entries and embeddings come from. Every call is one statement however many turns it serves."""
+
+    def entries(self, wanted: Mapping[str, set[str]]) -> dict[tuple[str, str], Entry]:
+        """Entries by (org id, entry id), from entry ids by org id; ids that are not held are absent."""
+        ...
+
+    def org_entries(self, org_id: str) -> list[Entry]:
+        """Every entry of an org, ordered by entry id."""
+        ...
+
+    def entry_vectors(self, wanted: Mapping[str, set[str]]) -> dict[tuple[str, str], NDArray[np.float32]]:
+        """Stored embeddings by (org id, entry id); absent where none is stored."""
+        ...
+
+    def turn_vectors(self, turn_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Stored embeddings of queries by turn id; absent where none is stored."""
+        ...
+
+    def nearest(self, turn_ids: Sequence[str], limit: int) -> dict[str, list[RecordedEntry]]:
+        """The org's entries nearest to each turn by cosine, best first; turns without embedding are absent."""
+        ...
+
+
+class LexicalIndex(Protocol):
+    """BM25 over one org's whole knowledge base."""
+
+    def scores(self, query: str, documents: Sequence[str]) -> Sequence[float]:
+        """BM25 of each document, in input order, under the org's term statistics."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TurnVectors:
+    """Stored embeddings of a turn's query and of its pool, in pool order."""
+
+    query: NDArray[np.float32]
+    """Shape (dimensions,)."""
+    entries: NDArray[np.float32]
+    """Shape (pool size, dimensions)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PooledTurn:
+    """A turn with its frozen pool and whatever the run's sides need to know about it."""
+
+    org_id: str
+    session_id: str
+    turn: Turn
+    pool: Pool
+    vectors: TurnVectors | None = None
+    """None when no side needs embeddings, or some are not stored."""
+    lexical: LexicalIndex | None = None
+    """None when no side needs BM25."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """One turn's worth of pairs: a query and the documents to score against it."""
+
+    query: str
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairScores:
+    """Scores of one request, in input order, and which documents were cut to fit the model."""
+
+    scores: tuple[float, ...]
+    truncated: tuple[bool, ...]
+
+
+class Reranker(Protocol):
+    """Anything that scores (query, document) pairs by their text."""
+
+    spec: Spec
+    fingerprint: str
+
+    def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
+        """One finite score per document, in input order, higher is better. Raises RerankerError."""
+        ...
+
+
+@runtime_checkable
+class BatchReranker(Protocol):
+    """A Reranker that is faster, and counts truncation, when it sees many queries at once."""
+
+    def score_batch(self, requests: Sequence[ScoreRequest]) -> Sequence[PairScores]:
+        """Scores per request, in input order. Raises RerankerError."""
+        ...
+
+
+@runtime_checkable
+class PoolReranker(Protocol):
+    """A reranker that reads recorded facts of a turn (what was served, embeddings, term statistics), not only texts."""
+
+    spec: Spec
+    fingerprint: str
+    needs: frozenset[Need]
+
+    def score_pool(self, turn: PooledTurn) -> Sequence[float]:
+        """One score per pool entry, in pool order; -inf for entries that it does not rank. Raises RerankerError."""
+        ...
+
+
+@runtime_checkable
+class ListingReranker(Protocol):
+    """A PoolReranker that lists entries by itself, so that a pool can be made of what it lists."""
+
+    def listed(self, turn: Turn) -> tuple[str, ...]:
+        """Entry ids that the side lists for the turn, best first; empty when it lists none."""
+        ...
+
+
+class Renderer(Protocol):
+    """Turns a run into text. Knows no database and no reranker."""
+
+    def render(self, run: Run, outcomes: Iterable[SessionOutcome], out: TextIO) -> None:
+        """Write the whole run to `out`, sessions in the order given."""
+        ...

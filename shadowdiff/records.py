@@ -1,0 +1,430 @@
+"""The nouns of the glossary, as frozen records. Imports nothing of ours.
+
+Ranks are 1-based everywhere. Scores are only ever compared within one ranking.
+Times are timezone-aware.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+NOISE_SIDE = "A*"
+"""Label under which the baseline's second, uncached pass is kept when the noise floor is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One knowledge-base entry of one org. `entry_id` is unique within its org only."""
+
+    org_id: str
+    entry_id: str
+    title: str
+    body: str
+    updated_at: datetime | None = None
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of title and body: the same text has the same hash whoever owns it."""
+        return hashlib.sha256(f"{self.title}\0{self.body}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEntry:
+    """An entry as production recorded it in a turn's pool: which one, and its retrieval score if kept."""
+
+    entry_id: str
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One user query inside a session."""
+
+    turn_id: str
+    position: int
+    """1-based place in the session."""
+    query: str
+    """What the user typed."""
+    asked_at: datetime
+    search_query: str | None = None
+    """What was searched with, where it differs from what the user typed."""
+    answer: str | None = None
+    recorded_pool: tuple[RecordedEntry, ...] | None = None
+    """Retrieval order, best first; None when production kept no pool for this turn."""
+    served: tuple[str, ...] | None = None
+    """Entry ids as production returned them, best first; None when not recorded."""
+
+    @property
+    def search_text(self) -> str:
+        """The text that rerankers get as the query."""
+        return self.search_query or self.query
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One conversation of one org."""
+
+    session_id: str
+    org_id: str
+    started_at: datetime
+    turns: tuple[Turn, ...] = ()
+    tags: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which sessions to replay. Newest first when `last` cuts; empty tuples mean no filter."""
+
+    last: int | None = None
+    since: datetime | None = None
+    """Inclusive."""
+    until: datetime | None = None
+    """Exclusive."""
+    session_ids: tuple[str, ...] = ()
+    org_ids: tuple[str, ...] = ()
+    sample: int | None = None
+    """Draw this many of the sessions that the rest selects, by `seed`."""
+    seed: int = 0
+
+
+class PoolOrigin(StrEnum):
+    """Where a turn's pool came from."""
+
+    RECORDED = "recorded"
+    COSINE = "cosine"
+    BM25 = "bm25"
+    HYBRID = "hybrid"
+    UNION = "union"
+    """No recorded pool, and every side lists entries: the union of what they list."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolEntry:
+    """An entry in a pool, with its retrieval rank and, where there was one, retrieval score."""
+
+    entry: Entry
+    rank: int
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The entries that a turn's rerankers choose from, in retrieval order. Every side sees exactly this one."""
+
+    entries: tuple[PoolEntry, ...]
+    origin: PoolOrigin
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 (hex) over entry ids and contents in retrieval order."""
+        digest = hashlib.sha256()
+        for item in self.entries:
+            entry_id = item.entry.entry_id.encode("utf-8", "surrogatepass")
+            digest.update(len(entry_id).to_bytes(8, "big") + entry_id)
+            digest.update(bytes.fromhex(item.entry.content_hash))
+        return digest.hexdigest()
+
+    @property
+    def entry_ids(self) -> tuple[str, ...]:
+        """Entry ids in retrieval order."""
+        return tuple(item.entry.entry_id for item in self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """A side's order over the whole pool, best first.
+
+    A score of None means that the side does not rank the entry at all (a run
+    file that does not list it, say); such entries stand last and are never surfaced.
+    """
+
+    entry_ids: tuple[str, ...]
+    scores: tuple[float | None, ...]
+
+    def ranks(self) -> dict[str, int]:
+        """1-based rank of every entry that the side ranked."""
+        return {
+            entry_id: rank
+            for rank, (entry_id, score) in enumerate(zip(self.entry_ids, self.scores, strict=True), start=1)
+            if score is not None
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFailure:
+    """Why a side gave no ranking for a turn."""
+
+    side: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A reranker's place in a run: A is the baseline, B, C, … are compared with it."""
+
+    label: str
+    name: str
+    """What the user called it: a short name from shadowdiff.toml, or the spec."""
+    spec: str
+    """Canonical spec string."""
+    fingerprint: str
+    min_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything that decides what a run counts."""
+
+    top_k: int = 10
+    pool: int = 50
+    """Size of a retrieved pool, and the number of entries kept of a longer recorded one."""
+    pool_from: PoolOrigin = PoolOrigin.RECORDED
+    noise: bool = False
+    rbo_p: float = 0.9
+    near_tie_share: float = 0.01
+    """An entry this share of the score spread from the K cut is marked as a near-tie."""
+    window: Window = field(default_factory=Window)
+
+
+class RunStatus(StrEnum):
+    """How far a run got."""
+
+    RUNNING = "running"
+    DONE = "done"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCounts:
+    """What one side's ranking of one turn took."""
+
+    pairs: int
+    """(query, entry) pairs ranked."""
+    cached: int = 0
+    """Of `pairs`, taken from the score cache."""
+    truncated: int = 0
+    """Of `pairs`, those whose document was cut to fit the model."""
+    outside_pool: int = 0
+    """Entries that a listing side named and the pool does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedTurn:
+    """A turn after every side has ranked its pool, or failed to."""
+
+    turn: Turn
+    pool: Pool
+    rankings: Mapping[str, Ranking]
+    """By side label; a side that failed is absent."""
+    failures: tuple[TurnFailure, ...] = ()
+    counts: Mapping[str, ScoreCounts] = field(default_factory=dict)
+    """By side label, for the sides that ranked the turn."""
+    unpooled: bool = False
+    """Production recorded no pool for this turn."""
+    missing_entries: int = 0
+    """Entries of the recorded pool that the knowledge base no longer holds; left out of `pool`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedSession:
+    """A session after replay."""
+
+    session: Session
+    turns: tuple[ReplayedTurn, ...]
+
+
+class Outcome(StrEnum):
+    """How a turn ends for a pair of sides. Exactly one of these."""
+
+    SAME = "same"
+    """Same entries, same order."""
+    REORDERED = "reordered"
+    """Same entries, another order."""
+    DIFFERENT = "different"
+    """The entries differ."""
+    FAILED = "failed"
+    """A side gave no ranking."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDiff:
+    """What two sides surfaced for one turn. Entry ids stand in the order of the side that surfaced them (`both`: A's)."""
+
+    surfaced_a: tuple[str, ...]
+    surfaced_b: tuple[str, ...]
+    only_in_a: tuple[str, ...]
+    only_in_b: tuple[str, ...]
+    both: tuple[str, ...]
+    overlap: float
+    """Share of the longer surfaced list that both sides hold, in [0, 1]; 1.0 if both are empty."""
+    rbo: float
+    """Extrapolated rank-biased overlap of the surfaced lists (Webber, Moffat and Zobel 2010, eq. 32), in [0, 1]."""
+    same_top1: bool
+    near_ties_a: frozenset[str] = frozenset()
+    """Entries whose being in or out of A's top K hangs on less than `near_tie_share` of A's score spread."""
+    near_ties_b: frozenset[str] = frozenset()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Never FAILED: a failed turn has no diff."""
+        if self.only_in_a or self.only_in_b:
+            return Outcome.DIFFERENT
+        return Outcome.SAME if self.surfaced_a == self.surfaced_b else Outcome.REORDERED
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDiff:
+    """Distinct entries surfaced over a session's completed turns, each tuple in order of first appearance."""
+
+    only_in_a: tuple[str, ...]
+    only_in_b: tuple[str, ...]
+    both: tuple[str, ...]
+    completed_turns: int
+    failed_turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOutcome:
+    """A replayed turn with its diff against the baseline, by side label."""
+
+    replayed: ReplayedTurn
+    diffs: Mapping[str, TurnDiff | None]
+    """None where the turn failed for that pair. The noise pass stands under NOISE_SIDE."""
+
+    def outcome(self, side: str) -> Outcome:
+        """How the turn ended for the pair (A, side)."""
+        diff = self.diffs[side]
+        return Outcome.FAILED if diff is None else diff.outcome
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOutcome:
+    """A replayed session with its turns' outcomes and its own distinct sets, by side label."""
+
+    session: Session
+    turns: tuple[TurnOutcome, ...]
+    diffs: Mapping[str, SessionDiff]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean with its 95% interval (percentile bootstrap over sessions); all three None when there is nothing to average."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairSummary:
+    """Baseline against one other side, over a run. Failed turns count in `turns` and nowhere else."""
+
+    turns: Mapping[Outcome, int]
+    sessions: int
+    """Sessions with at least one completed turn; the means per session divide by this."""
+    sessions_changed: int
+    """Sessions whose distinct surfaced sets differ."""
+    sessions_where_b_adds: int
+    """Sessions where B surfaced at least one entry that A surfaced on none of their turns."""
+    only_in_a: int
+    """Sum over sessions of distinct entries that only A surfaced."""
+    only_in_b: int
+    both: int
+    distinct_a: int
+    """Distinct (org, entry) pairs that A surfaced over the run."""
+    distinct_b: int
+    only_in_a_per_session: Estimate
+    only_in_b_per_session: Estimate
+    overlap: Estimate
+    """Mean over completed turns."""
+    rbo: Estimate
+    same_top1: Estimate
+    near_tie_entries: int
+    """Over turns: entries in only one side's surfaced set that are near-ties on a side's K cut."""
+    turn_only_in_a: int
+    """Sum over turns: counts an entry once per turn."""
+    turn_only_in_b: int
+
+
+@dataclass(frozen=True, slots=True)
+class SideSummary:
+    """What one side did over a run."""
+
+    ranked_turns: int
+    failed_turns: int
+    pairs: int
+    """(query, entry) pairs that were ranked."""
+    cached_pairs: int
+    """Of these, taken from the score cache."""
+    truncated_pairs: int
+    """Of `pairs`, those whose document was cut to fit the model."""
+    outside_pool: int
+    """Entries that a listing side (served, run) named and the turn's pool does not hold."""
+    latency_turns: int = 0
+    """Turns timed for latency: one pool per call, cache off."""
+    latency_p50_seconds: float | None = None
+    latency_p95_seconds: float | None = None
+    cost_usd: float | None = None
+    """None where nothing is charged per call."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a person pastes into a pull request."""
+
+    sessions: int
+    turns: int
+    failed_turns: int
+    """Turns on which at least one side failed."""
+    pools: Mapping[PoolOrigin, int]
+    """Turns by the origin of their pool."""
+    unpooled_turns: int
+    """Turns without a recorded pool; they failed, or a pool was retrieved or made for them."""
+    missing_entries: int
+    """Entries of recorded pools that the knowledge base no longer holds; left out of the pools."""
+    pairs: Mapping[str, PairSummary]
+    """By label of the side compared with A."""
+    sides: Mapping[str, SideSummary]
+    noise: PairSummary | None = None
+    """The baseline against itself, uncached, with other batch mates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One replay: configuration, sides, summary."""
+
+    run_id: str
+    started_at: datetime
+    version: str
+    config: RunConfig
+    sides: tuple[Side, ...]
+    status: RunStatus = RunStatus.RUNNING
+    finished_at: datetime | None = None
+    summary: RunSummary | None = None
+
+    @property
+    def baseline(self) -> Side:
+        """Side A."""
+        return self.sides[0]
+
+    @property
+    def others(self) -> tuple[Side, ...]:
+        """Every side that is compared with the baseline."""
+        return self.sides[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A graded judgement that an entry is relevant to a turn."""
+
+    org_id: str
+    turn_id: str
+    entry_id: str
+    grade: int
+    source: str
+    author: str = ""
+    labelled_at: datetime | None = None

@@ -1,0 +1,1 @@
+"""Where sessions, knowledge bases and labels come from."""

@@ -1,0 +1,1 @@
+"""What shadowdiff keeps in Postgres: its own source tables, and runs with everything that was computed for them."""

@@ -1,0 +1,189 @@
+"""Write a checked bundle into the own schema: all of it or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Table, and_, case, delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+
+from shadowdiff.database import database_errors
+from shadowdiff.errors import ConfigError, StoreError
+from shadowdiff.records import Entry, Label, Session
+from shadowdiff.store import schema
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from sqlalchemy import Connection, Engine
+
+ROWS_PER_STATEMENT = 500
+T = TypeVar("T")
+
+
+def ingest(
+    engine: Engine,
+    entries: Sequence[Entry],
+    sessions: Sequence[Session],
+    labels: Sequence[Label] = (),
+    *,
+    entry_vectors: NDArray[np.floating[Any]] | None = None,
+    turn_vectors: NDArray[np.floating[Any]] | None = None,
+    embedding_model: str | None = None,
+) -> None:
+    """Insert or update entries, sessions, turns and labels in one transaction.
+
+    Vectors stand row by row beside `entries` and beside the sessions' turns.
+    What the database holds beyond this is left alone; a session that is
+    there already is replaced whole. Raises StoreError, and ConfigError where an
+    org's stored embeddings come from another model or a session belongs to another org.
+    """
+    with database_errors(StoreError, "loading the bundle", engine.url), engine.begin() as connection:
+        _write_orgs(connection, sorted({entry.org_id for entry in entries}), embedding_model)
+        _write_entries(connection, entries, entry_vectors)
+        _replace_sessions(connection, sessions)
+        _write_turns(connection, sessions, turn_vectors)
+        _upsert(connection, schema.labels, (_label_row(label) for label in labels))
+
+
+def _write_orgs(connection: Connection, org_ids: Sequence[str], embedding_model: str | None) -> None:
+    if embedding_model is not None:
+        _refuse_other_model(connection, org_ids, embedding_model)
+    rows = ({"org_id": org_id, "embedding_model": embedding_model} for org_id in org_ids)
+    statement = insert(schema.orgs)
+    model = func.coalesce(statement.excluded.embedding_model, schema.orgs.c.embedding_model)
+    statement = statement.on_conflict_do_update(index_elements=["org_id"], set_={"embedding_model": model})
+    for batch in _batches(rows):
+        connection.execute(statement, batch)
+
+
+def _refuse_other_model(connection: Connection, org_ids: Sequence[str], embedding_model: str) -> None:
+    """One org's vectors must come from one model, or their cosines mean nothing."""
+    orgs = schema.orgs.c
+    other = connection.execute(
+        select(orgs.org_id, orgs.embedding_model).where(
+            orgs.org_id.in_(org_ids), orgs.embedding_model.is_not(None), orgs.embedding_model != embedding_model
+        )
+    ).first()
+    if other is not None:
+        raise ConfigError(
+            f"org {other.org_id!r} holds embeddings of {other.embedding_model!r}; "
+            f"load all of it again with that model, not {embedding_model!r}"
+        )
+
+
+def _write_entries(connection: Connection, entries: Sequence[Entry], vectors: NDArray[Any] | None) -> None:
+    rows = (
+        {
+            "org_id": entry.org_id,
+            "entry_id": entry.entry_id,
+            "title": entry.title,
+            "body": entry.body,
+            "updated_at": entry.updated_at,
+            "embedding": None if vectors is None else vectors[index].astype("float32"),
+        }
+        for index, entry in enumerate(entries)
+    )
+    _upsert(connection, schema.entries, rows)
+
+
+def _replace_sessions(connection: Connection, sessions: Sequence[Session]) -> None:
+    table = schema.sessions
+    for batch in _batches(sessions):
+        ids = [session.session_id for session in batch]
+        _refuse_other_owner(connection, ids, batch)
+        connection.execute(delete(table).where(table.c.session_id.in_(ids)))
+    rows = (
+        {"session_id": s.session_id, "org_id": s.org_id, "started_at": s.started_at, "tags": dict(s.tags)}
+        for s in sessions
+    )
+    _insert(connection, table, rows)
+
+
+def _refuse_other_owner(connection: Connection, ids: Sequence[str], sessions: Sequence[Session]) -> None:
+    """A session never changes hands: the same id in another org is another session."""
+    table = schema.sessions.c
+    stored = connection.execute(select(table.session_id, table.org_id).where(table.session_id.in_(ids)))
+    owners = {row.session_id: row.org_id for row in stored}
+    for session in sessions:
+        owner = owners.get(session.session_id, session.org_id)
+        if owner != session.org_id:
+            raise ConfigError(
+                f"session {session.session_id!r} is stored for org {owner!r} already; "
+                f"the bundle has it for {session.org_id!r}"
+            )
+
+
+def _write_turns(connection: Connection, sessions: Sequence[Session], vectors: NDArray[Any] | None) -> None:
+    _insert(connection, schema.turns, _turn_rows(sessions, vectors))
+    _insert(connection, schema.pool_entries, _pool_rows(sessions))
+    _insert(connection, schema.served_entries, _served_rows(sessions))
+
+
+def _turn_rows(sessions: Sequence[Session], vectors: NDArray[Any] | None) -> Iterator[dict[str, Any]]:
+    turns = ((session, turn) for session in sessions for turn in session.turns)
+    for index, (session, turn) in enumerate(turns):
+        yield {
+            "turn_id": turn.turn_id,
+            "session_id": session.session_id,
+            "org_id": session.org_id,
+            "position": turn.position,
+            "query": turn.query,
+            "search_query": turn.search_query,
+            "asked_at": turn.asked_at,
+            "answer": turn.answer,
+            "pool_recorded": turn.recorded_pool is not None,
+            "served_recorded": turn.served is not None,
+            "embedding": None if vectors is None else vectors[index].astype("float32"),
+        }
+
+
+def _pool_rows(sessions: Sequence[Session]) -> Iterator[dict[str, Any]]:
+    for session in sessions:
+        for turn in session.turns:
+            for rank, item in enumerate(turn.recorded_pool or (), start=1):
+                row = {"turn_id": turn.turn_id, "org_id": session.org_id, "rank": rank}
+                yield row | {"entry_id": item.entry_id, "score": item.score}
+
+
+def _served_rows(sessions: Sequence[Session]) -> Iterator[dict[str, Any]]:
+    for session in sessions:
+        for turn in session.turns:
+            for rank, entry_id in enumerate(turn.served or (), start=1):
+                yield {"turn_id": turn.turn_id, "org_id": session.org_id, "rank": rank, "entry_id": entry_id}
+
+
+def _label_row(label: Label) -> dict[str, Any]:
+    row = {"org_id": label.org_id, "turn_id": label.turn_id, "entry_id": label.entry_id, "source": label.source}
+    return row | {"author": label.author, "grade": label.grade}
+
+
+def _insert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    for batch in _batches(rows):
+        connection.execute(insert(table), batch)
+
+
+def _upsert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    """Insert, or update every column given beside the primary key."""
+    keys = [column.name for column in table.primary_key]
+    for batch in _batches(rows):
+        statement = insert(table)
+        changed = {name: statement.excluded[name] for name in batch[0] if name not in keys}
+        if table is schema.entries:
+            changed["embedding"] = _kept_embedding(statement.excluded)
+        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), batch)
+
+
+def _kept_embedding(excluded: Any) -> Any:
+    """A bundle without embeddings does not erase those that still fit the text."""
+    stored = schema.entries.c
+    unchanged = and_(stored.title == excluded.title, stored.body == excluded.body)
+    return case((and_(excluded.embedding.is_(None), unchanged), stored.embedding), else_=excluded.embedding)
+
+
+def _batches(rows: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(rows)
+    while batch := list(islice(iterator, ROWS_PER_STATEMENT)):
+        yield batch

@@ -1,0 +1,108 @@
+"""Bring a database's shadowdiff schema to this version's tables, from a checkout and from an installed wheel alike."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import inspect, text
+
+from shadowdiff.database import database_errors
+from shadowdiff.errors import StoreError
+from shadowdiff.store.schema import SCHEMA, SOURCE_REVISION, STORE_REVISION
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from sqlalchemy import Connection, Engine
+
+Branch = Literal["source", "store"]
+BRANCHES: tuple[Branch, ...] = ("store", "source")
+HEADS: dict[Branch, str] = {"source": SOURCE_REVISION, "store": STORE_REVISION}
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """Where a database's tables stand."""
+
+    current: frozenset[str]
+    """Revisions applied."""
+    vector_available: bool
+    """Whether this server can install pgvector, which only the source tables need."""
+
+    def lacks(self, branch: Branch) -> bool:
+        """Whether this branch's tables are missing or old."""
+        return HEADS[branch] not in self.current
+
+
+def migrations_directory() -> Path:
+    """Where the Alembic environment lies: inside an installed package, else beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    shipped = package / "_migrations"
+    return shipped if shipped.is_dir() else package.parent / "migrations"
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """An Alembic configuration for our migrations, on an open connection if given."""
+    from alembic.config import Config
+
+    config = Config()
+    directory = migrations_directory()
+    config.set_main_option("script_location", str(directory))
+    config.set_main_option("path_separator", "newline")
+    versions = [str(directory / "versions" / branch) for branch in BRANCHES]
+    config.set_main_option("version_locations", "\n".join(versions))
+    if connection is not None:
+        config.attributes["connection"] = connection
+    return config
+
+
+def status(engine: Engine) -> SchemaStatus:
+    """Read what has been applied. Raises StoreError if the database cannot be reached."""
+    with database_errors(StoreError, "reading the schema", engine.url), engine.connect() as connection:
+        if inspect(connection).has_table("alembic_version", schema=SCHEMA):
+            rows = connection.execute(text(f"SELECT version_num FROM {SCHEMA}.alembic_version"))  # noqa: S608 a constant
+            current = frozenset(row[0] for row in rows)
+        else:
+            current = frozenset()
+        available = connection.scalar(text("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'"))
+        return SchemaStatus(current=current, vector_available=bool(available))
+
+
+def upgrade(engine: Engine, branches: tuple[Branch, ...] = BRANCHES) -> SchemaStatus:
+    """Apply what is missing of these branches and return the new status.
+
+    Concurrent upgrades wait for each other on an advisory lock. Raises
+    StoreError; each branch is applied whole or not at all.
+    """
+    for branch in branches:
+        _upgrade_branch(engine, branch)
+    return status(engine)
+
+
+def _upgrade_branch(engine: Engine, branch: Branch) -> None:
+    from alembic import command
+
+    with (
+        database_errors(StoreError, f"migrating the {branch} tables", engine.url),
+        closing(engine.connect()) as connection,
+    ):
+        connection.execute(text("SELECT pg_advisory_lock(hashtext('shadowdiff.migrate'))"))
+        connection.commit()
+        try:
+            command.upgrade(alembic_config(connection), f"{branch}@head")
+        finally:
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock(hashtext('shadowdiff.migrate'))"))
+            connection.commit()
+
+
+def require_current(engine: Engine, *branches: Branch) -> None:
+    """Raise StoreError, saying what to run, unless these branches' tables are this version's."""
+    from shadowdiff.database import masked
+
+    found = status(engine)
+    if any(found.lacks(branch) for branch in branches):
+        state = "has no shadowdiff tables" if not found.current else "has tables of another shadowdiff version"
+        raise StoreError(f"{masked(engine.url)} {state}; run: shadowdiff db upgrade")

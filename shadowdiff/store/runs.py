@@ -1,0 +1,246 @@
+"""RunStore: runs and everything computed for them, written as it comes and read back in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ARRAY, LargeBinary, Text, bindparam, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from shadowdiff.database import database_errors
+from shadowdiff.errors import ConfigError, StoreError
+from shadowdiff.records import ReplayedSession, Run, RunStatus, RunSummary, Session, Side
+from shadowdiff.store import rows
+from shadowdiff.store.codec import decode_config, decode_summary, encode
+from shadowdiff.store.schema import (
+    entry_texts,
+    failures,
+    rankings,
+    run_sessions,
+    run_sides,
+    run_turns,
+    runs,
+    score_cache,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, Insert, Row, Update
+
+SESSIONS_PER_READ = 64
+ROWS_PER_STATEMENT = 1_000
+LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class CachedScore:
+    """A score as the cache keeps it."""
+
+    score: float
+    truncated: bool
+
+
+class RunStore:
+    """Reads and writes the store tables. Every method raises StoreError when the database fails."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def create(self, run: Run, session_ids: Sequence[str]) -> None:
+        """Store a run before anything is computed, with the sessions it will replay, in order."""
+        with self._transaction("storing the run") as connection:
+            row = {"run_id": run.run_id, "started_at": run.started_at, "version": run.version, "status": run.status}
+            connection.execute(insert(runs), row | {"config": encode(run.config)})
+            sides = enumerate(run.sides)
+            _write(connection, insert(run_sides), (_side_row(run.run_id, place, side) for place, side in sides))
+            planned = enumerate(session_ids, start=1)
+            _write(
+                connection,
+                insert(run_sessions),
+                ({"run_id": run.run_id, "position": place, "session_id": name} for place, name in planned),
+            )
+
+    def pending(self, run_id: str) -> list[str]:
+        """Ids of the run's sessions that are not replayed yet, in order."""
+        statement = (
+            select(run_sessions.c.session_id)
+            .where(run_sessions.c.run_id == run_id, run_sessions.c.turns.is_(None))
+            .order_by(run_sessions.c.position)
+        )
+        with self._transaction("reading the run") as connection:
+            return list(connection.scalars(statement))
+
+    def drop_sessions(self, run_id: str, session_ids: Sequence[str]) -> None:
+        """Forget planned sessions that the source no longer has."""
+        where = (run_sessions.c.run_id == run_id, run_sessions.c.session_id.in_(session_ids))
+        with self._transaction("updating the run") as connection:
+            connection.execute(run_sessions.delete().where(*where, run_sessions.c.turns.is_(None)))
+
+    def save(self, run_id: str, replayed: Sequence[ReplayedSession]) -> None:
+        """Store replayed sessions: all of these or none."""
+        with self._transaction("storing rankings") as connection:
+            for item in replayed:
+                connection.execute(_mark_replayed(run_id, item.session, len(item.turns)))
+            _write_texts(connection, replayed)
+            turns = [(item.session, turn) for item in replayed for turn in item.turns]
+            _write(connection, insert(run_turns), (rows.turn_row(run_id, session, turn) for session, turn in turns))
+            _write(connection, insert(rankings), (row for _, turn in turns for row in rows.ranking_rows(run_id, turn)))
+            _write(connection, insert(failures), (row for _, turn in turns for row in rows.failure_rows(run_id, turn)))
+
+    def finish(self, run_id: str, status: RunStatus, summary: RunSummary | None, finished_at: datetime | None) -> None:
+        """Record how the run ended."""
+        values = {"status": status, "summary": None if summary is None else encode(summary), "finished_at": finished_at}
+        with self._transaction("storing the summary") as connection:
+            connection.execute(update(runs).where(runs.c.run_id == run_id).values(**values))
+
+    def get(self, name: str) -> Run:
+        """The run with this id, an unambiguous beginning of one, or `latest`. Raises ConfigError."""
+        statement = select(runs).order_by(runs.c.number.desc())
+        if name != LATEST:
+            statement = statement.where(runs.c.run_id.startswith(name, autoescape=True))
+        with self._transaction("reading runs") as connection:
+            found = list(connection.execute(statement.limit(1 if name == LATEST else 2)))
+            exact = [row for row in found if row.run_id == name]
+            if len(exact or found) != 1:
+                raise ConfigError(_not_one(name, found))
+            return self._with_sides(connection, exact or found)[0]
+
+    def newest(self, limit: int) -> list[Run]:
+        """The newest runs, newest first."""
+        with self._transaction("reading runs") as connection:
+            statement = select(runs).order_by(runs.c.number.desc()).limit(limit)
+            return self._with_sides(connection, list(connection.execute(statement)))
+
+    def progress(self, run_id: str) -> tuple[int, int]:
+        """Sessions replayed, and sessions planned."""
+        statement = select(func.count(run_sessions.c.turns), func.count()).where(run_sessions.c.run_id == run_id)
+        with self._transaction("reading the run") as connection:
+            done, planned = connection.execute(statement).one()
+            return int(done), int(planned)
+
+    def order(self, run_id: str) -> list[str]:
+        """Ids of the run's replayed sessions, in the order in which they were planned."""
+        statement = (
+            select(run_sessions.c.session_id)
+            .where(run_sessions.c.run_id == run_id, run_sessions.c.turns.is_not(None))
+            .order_by(run_sessions.c.position)
+        )
+        with self._transaction("reading the run") as connection:
+            return list(connection.scalars(statement))
+
+    def sessions(self, run_id: str, session_ids: Sequence[str] | None = None) -> Iterator[ReplayedSession]:
+        """Replayed sessions in the order given, a batch in memory at a time; five statements a batch."""
+        wanted = self.order(run_id) if session_ids is None else session_ids
+        for start in range(0, len(wanted), SESSIONS_PER_READ):
+            with self._transaction("reading rankings") as connection:
+                batch = _read_sessions(connection, run_id, wanted[start : start + SESSIONS_PER_READ])
+            yield from batch
+
+    def cached_scores(self, fingerprint: str, pairs: Sequence[bytes]) -> dict[bytes, CachedScore]:
+        """Scores of these pairs under this reranker, where the cache has them. One statement."""
+        if not pairs:
+            return {}
+        statement = select(score_cache.c.pair, score_cache.c.score, score_cache.c.truncated).where(
+            score_cache.c.fingerprint == bytes.fromhex(fingerprint),
+            score_cache.c.pair == func.any(bindparam("pairs", list(pairs), type_=ARRAY(LargeBinary))),
+        )
+        with self._transaction("reading the score cache") as connection:
+            return {row.pair: CachedScore(row.score, row.truncated) for row in connection.execute(statement)}
+
+    def cache_scores(self, fingerprint: str, scores: Mapping[bytes, CachedScore]) -> None:
+        """Keep scores; another command may have kept the same ones meanwhile."""
+        key = bytes.fromhex(fingerprint)
+        values = (
+            {"fingerprint": key, "pair": pair, "score": item.score, "truncated": item.truncated}
+            for pair, item in sorted(scores.items())
+        )
+        with self._transaction("writing the score cache") as connection:
+            _write(connection, upsert(score_cache).on_conflict_do_nothing(), values)
+
+    def _with_sides(self, connection: Connection, found: Sequence[Row[Any]]) -> list[Run]:
+        statement = select(run_sides).where(run_sides.c.run_id.in_([row.run_id for row in found]))
+        sides: dict[str, list[Side]] = {}
+        for row in connection.execute(statement.order_by(run_sides.c.run_id, run_sides.c.position)):
+            side = Side(row.label, row.name, row.spec, row.fingerprint, row.min_score)
+            sides.setdefault(row.run_id, []).append(side)
+        return [_run(row, tuple(sides[row.run_id])) for row in found]
+
+    @contextmanager
+    def _transaction(self, what: str) -> Iterator[Connection]:
+        with database_errors(StoreError, what, self._engine.url), self._engine.begin() as connection:
+            yield connection
+
+
+def _side_row(run_id: str, position: int, side: Side) -> dict[str, Any]:
+    row = {"run_id": run_id, "position": position, "label": side.label, "name": side.name, "spec": side.spec}
+    return row | {"fingerprint": side.fingerprint, "min_score": side.min_score}
+
+
+def _mark_replayed(run_id: str, session: Session, turn_count: int) -> Update:
+    return (
+        update(run_sessions)
+        .where(run_sessions.c.run_id == run_id, run_sessions.c.session_id == session.session_id)
+        .values(org_id=session.org_id, started_at=session.started_at, tags=dict(session.tags), turns=turn_count)
+    )
+
+
+def _write_texts(connection: Connection, replayed: Sequence[ReplayedSession]) -> None:
+    """Each distinct text once, however many nights name it; in one order, so that concurrent runs cannot deadlock."""
+    pools = (turn.pool for item in replayed for turn in item.turns)
+    texts = {row["content_hash"]: row for pool in pools for row in rows.text_rows(pool)}
+    _write(connection, upsert(entry_texts).on_conflict_do_nothing(), (texts[key] for key in sorted(texts)))
+
+
+def _write(connection: Connection, statement: Insert, values: Iterable[dict[str, Any]]) -> None:
+    iterator = iter(values)
+    while batch := list(islice(iterator, ROWS_PER_STATEMENT)):
+        connection.execute(statement, batch)
+
+
+def _read_sessions(connection: Connection, run_id: str, session_ids: Sequence[str]) -> list[ReplayedSession]:
+    wanted = bindparam("ids", list(session_ids), type_=ARRAY(Text))
+    heads = select(run_sessions).where(run_sessions.c.run_id == run_id, run_sessions.c.session_id == func.any(wanted))
+    turns = select(run_turns).where(run_turns.c.run_id == run_id, run_turns.c.session_id == func.any(wanted))
+    turn_rows = list(connection.execute(turns.order_by(run_turns.c.session_id, run_turns.c.position)))
+    turn_ids = bindparam("turns", [row.turn_id for row in turn_rows], type_=ARRAY(Text))
+    ranked = select(rankings).where(rankings.c.run_id == run_id, rankings.c.turn_id == func.any(turn_ids))
+    failed = select(failures).where(failures.c.run_id == run_id, failures.c.turn_id == func.any(turn_ids))
+    by_session = rows.sessions_from_rows(
+        heads=list(connection.execute(heads)),
+        turns=turn_rows,
+        texts=_read_texts(connection, turn_rows),
+        rankings=list(connection.execute(ranked.order_by(rankings.c.side))),
+        failures=list(connection.execute(failed.order_by(failures.c.side))),
+    )
+    return [by_session[session_id] for session_id in session_ids]
+
+
+def _read_texts(connection: Connection, turn_rows: Sequence[Row[Any]]) -> dict[bytes, tuple[str, str]]:
+    hashes = sorted({content for row in turn_rows for content in row.pool_contents})
+    wanted = bindparam("hashes", hashes, type_=ARRAY(LargeBinary))
+    statement = select(entry_texts).where(entry_texts.c.content_hash == func.any(wanted))
+    return {row.content_hash: (row.title, row.body) for row in connection.execute(statement)}
+
+
+def _run(row: Row[Any], sides: tuple[Side, ...]) -> Run:
+    return Run(
+        run_id=row.run_id,
+        started_at=row.started_at,
+        version=row.version,
+        config=decode_config(row.config),
+        sides=sides,
+        status=RunStatus(row.status),
+        finished_at=row.finished_at,
+        summary=None if row.summary is None else decode_summary(row.summary),
+    )
+
+
+def _not_one(name: str, found: Sequence[Row[Any]]) -> str:
+    if not found:
+        shown = "no run is stored yet" if name == LATEST else f"no run {name!r}"
+        return f"{shown}; list them with: shadowdiff runs"
+    return f"{name!r} begins several runs, {found[0].run_id} and {found[1].run_id} among them; give more of it"

@@ -1,0 +1,108 @@
+"""Bootstrap intervals over sessions."""
+
+from __future__ import annotations
+
+import random
+import statistics
+
+import numpy as np
+import pytest
+
+from shadowdiff import stats
+from shadowdiff.stats import Interval, bootstrap_ratio, bootstrap_ratios
+
+
+def test_the_value_is_a_ratio_of_sums() -> None:
+    """A session of nine turns weighs nine times one of a single turn."""
+    assert bootstrap_ratio([9.0, 0.0], [9.0, 1.0]).value == pytest.approx(0.9)
+
+
+def test_no_cluster_has_no_value() -> None:
+    """Nothing to average gives no number at all, not a zero."""
+    assert bootstrap_ratio([], []) == Interval(None, None, None)
+    assert bootstrap_ratios(np.zeros((2, 0)), np.zeros((2, 0))) == [Interval(None), Interval(None)]
+
+
+def test_one_cluster_has_no_interval() -> None:
+    """One session says nothing of how sessions vary."""
+    assert bootstrap_ratio([3.0], [2.0]) == Interval(1.5, None, None)
+
+
+def test_equal_clusters_have_an_interval_of_no_width() -> None:
+    """Where every session says the same, resampling changes nothing."""
+    assert bootstrap_ratio([2.0] * 7, [4.0] * 7) == Interval(0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(("confidence", "expected"), [(0.95, (0.0, 1.0)), (0.4, (0.5, 0.5))])
+def test_interval_holds_the_middle_of_the_resampled_ratios(confidence: float, expected: tuple[float, float]) -> None:
+    """Two sessions at 0 and 1 resample to 0, 1/2, 1 with chances 1/4, 1/2, 1/4, so the middle 40% are all 1/2."""
+    assert bootstrap_ratio([0.0, 1.0], [1.0, 1.0], confidence=confidence)[1:] == expected
+
+
+def test_interval_agrees_with_a_bootstrap_in_plain_python() -> None:
+    """Drawing sessions one by one and sorting the ratios gives the same ends, up to chance."""
+    tops, bottoms = [0, 3, 1, 0, 5, 2, 2, 1, 0, 4], [1, 4, 2, 1, 6, 2, 3, 4, 1, 5]
+    dice = random.Random(7)  # noqa: S311
+    draws = [dice.choices(range(10), k=10) for _ in range(20_000)]
+    ratios = sorted(sum(tops[i] for i in draw) / sum(bottoms[i] for i in draw) for draw in draws)
+    interval = bootstrap_ratio(tops, bottoms)
+    assert interval.value == pytest.approx(18 / 29)
+    assert interval[1:] == pytest.approx((ratios[500], ratios[19_500]), abs=0.015)
+
+
+def test_interval_approaches_the_normal_one_for_many_sessions() -> None:
+    """By the central limit theorem the ends stand 1.96 standard errors from the mean."""
+    values = np.random.default_rng(3).exponential(size=2_000).tolist()
+    error = 1.96 * statistics.stdev(values) / 2_000**0.5
+    interval = bootstrap_ratio(values, [1.0] * 2_000)
+    mean = statistics.fmean(values)
+    assert interval == pytest.approx((mean, mean - error, mean + error), abs=0.1 * error)
+
+
+def test_turns_of_one_session_are_not_independent() -> None:
+    """Ten turns in two sessions leave more doubt than ten turns in ten sessions, though the mean is one."""
+    clustered = bootstrap_ratio([5.0, 0.0], [5.0, 5.0])
+    independent = bootstrap_ratio([1.0] * 5 + [0.0] * 5, [1.0] * 10)
+    assert clustered.value == independent.value == 0.5
+    assert clustered[1:] == (0.0, 1.0)
+    assert independent[1:] == pytest.approx((0.2, 0.8))
+
+
+def test_the_same_seed_gives_the_same_interval() -> None:
+    """A stored summary can be recomputed to the digit; another seed is another draw."""
+    values = np.random.default_rng(5).random(30)
+    ones = np.ones(30)
+    assert bootstrap_ratio(values, ones, seed=1) == bootstrap_ratio(values, ones, seed=1)
+    assert bootstrap_ratio(values, ones, seed=1) != bootstrap_ratio(values, ones, seed=2)
+
+
+def test_working_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many resamples are held in memory at once is no part of the result, down to one at a time."""
+    tops, bottoms = np.arange(9.0), np.arange(1.0, 10.0)
+    whole = bootstrap_ratio(tops, bottoms, resamples=500)
+    for cells in (1, 100):
+        monkeypatch.setattr(stats, "CELLS_AT_ONCE", cells)
+        assert bootstrap_ratio(tops, bottoms, resamples=500) == pytest.approx(whole)
+
+
+@pytest.mark.parametrize(
+    ("tops", "bottoms", "message"),
+    [
+        ([[1.0, 2.0]], [[1.0]], "alike"),
+        ([1.0, 2.0], [1.0, 1.0], "alike"),
+        ([[float("nan")]], [[1.0]], "numerator must be finite"),
+        ([[1.0]], [[0.0]], "denominator positive"),
+        ([[1.0]], [[float("inf")]], "denominator positive"),
+    ],
+)
+def test_clusters_that_cannot_be_averaged_are_refused(tops: object, bottoms: object, message: str) -> None:
+    """Shapes must match, and every cluster must have something in it."""
+    with pytest.raises(ValueError, match=message):
+        bootstrap_ratios(np.array(tops), np.array(bottoms))
+
+
+@pytest.mark.parametrize(("confidence", "resamples"), [(0.0, 10), (1.0, 10), (95.0, 10), (0.95, 0)])
+def test_settings_without_meaning_are_refused(confidence: float, resamples: int) -> None:
+    """A confidence is a share strictly between 0 and 1, and some resamples are needed."""
+    with pytest.raises(ValueError, match="must lie between 0 and 1"):
+        bootstrap_ratio([1.0, 2.0], [1.0, 1.0], confidence=confidence, resamples=resamples)
