@@ -12,12 +12,13 @@ from typing import Any
 from shadowdiff.errors import ConfigError
 
 FILE_NAME = "shadowdiff.toml"
-KNOWN_KEYS: Mapping[str, frozenset[str] | None] = {
-    "database": frozenset({"url"}),
-    "store": frozenset({"url"}),
-    "rerankers": None,
+KNOWN_KEYS: Mapping[str, Mapping[str, type]] = {
+    "database": {"url": str},
+    "store": {"url": str},
+    "replay": {"baseline": str, "others": list},
+    "rerankers": {},
 }
-"""Sections and their keys; None where the keys are names of the user's choice."""
+"""Sections and their keys with the type of the value; `rerankers` takes names of the user's choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Settings:
     """None: the same database as the source."""
     rerankers: Mapping[str, str] = field(default_factory=dict)
     """Short names for spec strings."""
+    baseline: str | None = None
+    """Side A where the command line names none."""
+    others: tuple[str, ...] = ()
+    """Sides B, C, … where the command line names none."""
     file: Path | None = None
     """The shadowdiff.toml that was read."""
 
@@ -44,11 +49,14 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.
     """
     path = _config_file(file, environment)
     document = _read(path) if path else {}
+    replay = document.get("replay", {})
     return Settings(
         home=_home(environment),
         database_url=environment.get("SHADOWDIFF_DATABASE_URL") or document.get("database", {}).get("url"),
         store_url=environment.get("SHADOWDIFF_STORE_URL") or document.get("store", {}).get("url"),
         rerankers=document.get("rerankers", {}),
+        baseline=replay.get("baseline"),
+        others=tuple(replay.get("others", ())),
         file=path,
     )
 
@@ -71,7 +79,7 @@ def _home(environment: Mapping[str, str]) -> Path:
     return platformdirs.user_data_path("shadowdiff", appauthor=False)
 
 
-def _read(path: Path) -> dict[str, dict[str, str]]:
+def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -88,7 +96,13 @@ def _check_section(path: Path, section: str, content: Any) -> None:
         raise ConfigError(f"{path}: [{section}] must be a table, not {content!r}")
     known = KNOWN_KEYS[section]
     for key, value in content.items():
-        if known is not None and key not in known:
+        if known and key not in known:
             raise ConfigError(f"{path}: unknown key {key!r} in [{section}]; known: {', '.join(sorted(known))}")
-        if not isinstance(value, str):
-            raise ConfigError(f"{path}: [{section}] {key} must be a string, not {value!r}")
+        _check_value(path, f"[{section}] {key}", known.get(key, str), value)
+
+
+def _check_value(path: Path, where: str, expected: type, value: Any) -> None:
+    if expected is list and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        raise ConfigError(f"{path}: {where} must be a list of strings, not {value!r}")
+    if expected is str and not isinstance(value, str):
+        raise ConfigError(f"{path}: {where} must be a string, not {value!r}")

@@ -1,4 +1,4 @@
-"""One frozen pool per turn, built for a batch of sessions at a time in a number of statements that does not grow with it."""
+"""One frozen pool per turn, built a batch of sessions at a time: the number of statements does not grow with it."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ class PoolBuilder:
         if listed:
             return _Choice(PoolOrigin.UNION, tuple(RecordedEntry(entry_id) for entry_id in listed))
         return _Choice(
-            PoolOrigin.RECORDED, (), "no pool was recorded for this turn; retrieve one with --pool-from cosine, bm25 or hybrid"
+            PoolOrigin.RECORDED,
+            (),
+            "no pool was recorded for this turn; retrieve one with --pool-from cosine, bm25 or hybrid",
         )
 
     def _by_cosine(self, turns: Sequence[tuple[str, Turn]]) -> dict[str, _Choice]:

@@ -107,6 +107,8 @@ class Reranker(Protocol):
 
     spec: Spec
     fingerprint: str
+    document_form: str
+    """What of an entry it reads: `title+body` or `body` (rerankers.documents)."""
 
     def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
         """One finite score per document, in input order, higher is better. Raises RerankerError."""
@@ -141,6 +143,15 @@ class ListingReranker(Protocol):
 
     def listed(self, turn: Turn) -> tuple[str, ...]:
         """Entry ids that the side lists for the turn, best first; empty when it lists none."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A reranker with something to load and check before the first turn."""
+
+    def prepare(self) -> None:
+        """Load it. Raises ConfigError."""
         ...
 
 

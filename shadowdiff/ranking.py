@@ -1,4 +1,4 @@
-"""From scores to an order, and from an order to what a user would have been shown. The only place where either happens."""
+"""From scores to an order, and from an order to what a user would have been shown: the only place for either."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def rank_pool(pool: Pool, scores: Sequence[float]) -> Ranking:
 
 
 def surfaced(ranking: Ranking, top_k: int, min_score: float | None = None) -> tuple[str, ...]:
-    """Entry ids that a user would have been shown, best first: the top K that the side ranked, at or above `min_score`."""
+    """Entry ids that a user would have been shown, best first: the top K ranked ones at or above `min_score`."""
     shown = zip(ranking.entry_ids[:top_k], ranking.scores[:top_k], strict=True)
     return tuple(
         entry_id for entry_id, score in shown if score is not None and (min_score is None or score >= min_score)

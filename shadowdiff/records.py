@@ -252,7 +252,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TurnDiff:
-    """What two sides surfaced for one turn. Entry ids stand in the order of the side that surfaced them (`both`: A's)."""
+    """What two sides surfaced for one turn. Entry ids stand in their own side's order (`both`: A's)."""
 
     surfaced_a: tuple[str, ...]
     surfaced_b: tuple[str, ...]
@@ -312,7 +312,7 @@ class SessionOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean with its 95% interval (percentile bootstrap over sessions); all three None when there is nothing to average."""
+    """A mean with its 95% interval (percentile bootstrap over sessions); None where there is nothing to average."""
 
     value: float | None
     low: float | None = None

@@ -32,9 +32,9 @@ class Embeddings:
     """Vectors of one model, row by row in the order of the bundle's files."""
 
     model: str
-    entries: NDArray[np.float16]
+    entries: NDArray[np.floating[Any]]
     """Shape (entries, dimensions)."""
-    turns: NDArray[np.float16]
+    turns: NDArray[np.floating[Any]]
     """Shape (turns, dimensions), turns in file order."""
 
 

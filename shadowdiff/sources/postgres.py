@@ -36,13 +36,14 @@ class PostgresSource:
         with self._reading("selecting sessions") as connection:
             _require(connection, orgs.c.org_id, window.org_ids, "org")
             _require(connection, sessions.c.session_id, window.session_ids, "session")
-            found = [row.session_id for row in self._stream(connection, _selection(window))]
-        found.reverse()
-        return _sampled(found, window)
+        return self._selected(window)
 
     def sessions(self, window: Window) -> Iterator[Session]:
-        """Whole sessions, oldest first; four statements a batch however many turns it has, one snapshot each."""
-        selected = self.session_ids(window)
+        """Whole sessions, oldest first; four statements a batch however many turns it has, one snapshot each.
+
+        Ids of the window that are not stored (any more) yield nothing.
+        """
+        selected = self._selected(window)
         for start in range(0, len(selected), self._sessions_per_batch):
             yield from self._batch(selected[start : start + self._sessions_per_batch])
 
@@ -83,6 +84,11 @@ class PostgresSource:
             for row in self._stream(connection, _nearest(turn_ids, limit)):
                 found[row.turn_id].append(RecordedEntry(row.entry_id, row.score))
             return dict(found)
+
+    def _selected(self, window: Window) -> list[str]:
+        with self._reading("selecting sessions") as connection:
+            newest_first = [row.session_id for row in self._stream(connection, _selection(window))]
+        return _sampled(newest_first[::-1], window)
 
     def _batch(self, session_ids: Sequence[str]) -> list[Session]:
         with self._reading("reading sessions") as connection:

@@ -12,6 +12,7 @@ from shadowdiff.records import Entry, Pool, PoolEntry, PoolOrigin, Ranking
 
 
 def pool(*entry_ids: str) -> Pool:
+    """A pool of entries in retrieval order."""
     entries = (Entry("acme", entry_id, "", entry_id) for entry_id in entry_ids)
     return Pool(tuple(PoolEntry(entry, rank) for rank, entry in enumerate(entries, start=1)), PoolOrigin.RECORDED)
 

@@ -1,0 +1,56 @@
+"""`shadowdiff demo`: the sample, end to end, offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shadowdiff.cli.invocation import Invocation
+from shadowdiff.cli.output import output_options, taken, write_run
+
+MODEL = Path("models") / "minilm-l6-v3"
+
+
+@click.command("demo", epilog="\b\nExamples:\n  shadowdiff demo\n  shadowdiff demo --only-changed --width 140")
+@click.option(
+    "--last", type=click.IntRange(min=1), default=10, show_default=True, metavar="N", help="Sessions to replay."
+)
+@output_options
+@click.pass_obj
+def command(invocation: Invocation, /, last: int, **options: Any) -> None:
+    """Load the sample into the embedded Postgres, and diff its last ten sessions: cosine against a cross-encoder.
+
+    Needs no network, no database and no torch. Whatever database is configured is left alone.
+    """
+    from shadowdiff import diagnostics
+    from shadowdiff.cli.load import load_bundle
+    from shadowdiff.cli.replay import LATENCY_TURNS, SideOptions, refuse_too_many_failures, replay_sessions
+    from shadowdiff.records import RunConfig, Window
+    from shadowdiff.sources.bundle import read_bundle
+
+    output = taken(options)
+    invocation.embedded_only = True
+    directory = sample_directory()
+    bundle = read_bundle(directory)
+    diagnostics.note(load_bundle(invocation, bundle))
+    window = Window(last=last, org_ids=tuple(sorted({session.org_id for session in bundle.sessions})))
+    sides = SideOptions("cosine", (f"onnx:{_shortest(directory / MODEL)}",), {})
+    how = {"no_cache": False, "latency_turns": LATENCY_TURNS}
+    run = replay_sessions(invocation, sides, RunConfig(window=window), **how)
+    write_run(run, invocation.store, output)
+    refuse_too_many_failures(run, None)
+
+
+def sample_directory() -> Path:
+    """Where the sample lies: inside an installed package, else beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    shipped = package / "_sample_sessions"
+    return shipped if shipped.is_dir() else package.parent / "sample_sessions"
+
+
+def _shortest(path: Path) -> Path:
+    """Relative to here where that is possible: the spec is printed, and should read well."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

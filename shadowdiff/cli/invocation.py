@@ -1,0 +1,81 @@
+"""What every command shares: settings, and the source and store that they name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shadowdiff.config import Settings, load_settings
+
+if TYPE_CHECKING:
+    from shadowdiff.sources.postgres import PostgresSource
+    from shadowdiff.store.runs import RunStore
+
+
+@dataclass
+class Invocation:
+    """One call of the command line. Nothing is opened before it is asked for."""
+
+    config_file: Path | None = None
+    debug: bool = False
+    embedded_only: bool = False
+    """Whatever is configured, use the embedded server: the sample must never be written into somebody's production."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Raises ConfigError."""
+        return load_settings(self.config_file)
+
+    @cached_property
+    def source_url(self) -> str:
+        """The database with sessions and knowledge bases. Starts the embedded server where none is configured."""
+        configured = None if self.embedded_only else self.settings.database_url
+        return configured or self._embedded_url
+
+    @cached_property
+    def store_url(self) -> str:
+        """The database with runs; the source's where none is configured."""
+        configured = None if self.embedded_only else self.settings.store_url
+        return configured or self.source_url
+
+    @cached_property
+    def source(self) -> PostgresSource:
+        """The source, read-only, its schema checked. Raises SourceError, StoreError."""
+        from shadowdiff.database import source_engine
+        from shadowdiff.sources.postgres import PostgresSource
+        from shadowdiff.store.migrate import require_current
+
+        engine = source_engine(self.source_url)
+        require_current(engine, "source")
+        return PostgresSource(engine)
+
+    @cached_property
+    def store(self) -> RunStore:
+        """The store, its schema checked. Raises StoreError."""
+        from shadowdiff.database import store_engine
+        from shadowdiff.store.migrate import require_current
+        from shadowdiff.store.runs import RunStore
+
+        engine = store_engine(self.store_url)
+        require_current(engine, "store")
+        return RunStore(engine)
+
+    @cached_property
+    def _embedded_url(self) -> str:
+        """The embedded server's URL; its schema is ours alone, so it is brought up to date without asking."""
+        from shadowdiff import diagnostics
+        from shadowdiff.database import store_engine
+        from shadowdiff.embedded import ensure_running, running_url
+        from shadowdiff.store.migrate import BRANCHES, status, upgrade
+
+        home = self.settings.home
+        if running_url(home) is None:
+            diagnostics.note(f"starting the embedded Postgres in {home}")
+        url = ensure_running(home)
+        engine = store_engine(url)
+        if any(status(engine).lacks(branch) for branch in BRANCHES):
+            upgrade(engine)
+        engine.dispose()
+        return url

@@ -1,0 +1,107 @@
+"""`shadowdiff`: the group of commands, and the one place where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from shadowdiff import __version__
+from shadowdiff.cli.invocation import Invocation
+from shadowdiff.errors import ExitCode, ShadowdiffError
+
+COMMANDS = {
+    "demo": "shadowdiff.cli.demo",
+    "replay": "shadowdiff.cli.replay",
+    "runs": "shadowdiff.cli.runs",
+    "show": "shadowdiff.cli.show",
+    "load": "shadowdiff.cli.load",
+    "rerankers": "shadowdiff.cli.rerankers",
+    "db": "shadowdiff.cli.db",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when that command is asked for, or listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a new user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command named, or None."""
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+
+EPILOG = """\b
+Examples:
+  shadowdiff demo
+  shadowdiff replay --last 10 -A cosine -B onnx:models/v3
+  shadowdiff show latest --only-changed
+
+\b
+Exit codes: 0 done, differences or not · 1 a gate was crossed · 2 usage or configuration
+3 source or store unreachable · 4 too many turns failed · 130 interrupted"""
+
+
+@click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read FILE, not ./shadowdiff.toml.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__, prog_name="shadowdiff", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, config: Path | None, debug: bool) -> None:
+    """Replay recent production sessions through two or more rerankers, and diff what each would have surfaced.
+
+    Every turn's pool of knowledge-base entries goes through the baseline (A) and the others (B, C, …) in shadow;
+    what only one of them would have put in front of the user is shown side by side, session by session.
+    """
+    ctx.obj = Invocation(config_file=config, debug=debug)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with a documented code."""
+    code = _run(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _leave_closed_pipe()
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    from shadowdiff import diagnostics
+
+    debug = "--debug" in arguments
+    try:
+        result = cli.main(arguments, prog_name="shadowdiff", standalone_mode=False)
+    except click.UsageError as error:
+        where = f"; see: {error.ctx.command_path} --help" if error.ctx else ""
+        diagnostics.error(f"{error.format_message()}{where}")
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        diagnostics.error(error.format_message())
+        return ExitCode.USAGE
+    except BrokenPipeError:
+        return _leave_closed_pipe()
+    except (click.Abort, KeyboardInterrupt):
+        diagnostics.error("interrupted")
+        return ExitCode.INTERRUPTED
+    except ShadowdiffError as error:
+        if debug:
+            raise
+        diagnostics.error(str(error))
+        return error.exit_code
+    return int(result) if isinstance(result, int) else ExitCode.DONE
+
+
+def _leave_closed_pipe() -> int:
+    """The reader has seen enough (`| head`): nothing failed, and the interpreter must not complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.DONE

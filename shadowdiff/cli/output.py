@@ -1,0 +1,165 @@
+"""Options of every command that renders a run, and the way from a stored run to stdout or a file."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import click
+
+from shadowdiff.errors import ConfigError
+
+if TYPE_CHECKING:
+    from shadowdiff.records import Run, SessionOutcome
+    from shadowdiff.store.runs import RunStore
+
+FORMATS = ("terminal", "json", "jsonl")
+WIDTH_IN_A_PIPE = 100
+MIN_WIDTH = 40
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """What to see, and where."""
+
+    format: str = "terminal"
+    output: Path | None = None
+    width: int | None = None
+    color: str = "auto"
+    only_changed: bool = False
+    sort: str = "time"
+    full_rankings: bool = False
+
+
+def output_options(function: F) -> F:
+    """Add the options that OutputOptions collects."""
+    options = (
+        click.option(
+            "--format", type=click.Choice(FORMATS), default="terminal", show_default=True, help="What to write."
+        ),
+        click.option(
+            "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout."
+        ),
+        click.option(
+            "--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's."
+        ),
+        click.option(
+            "--color",
+            type=click.Choice(("auto", "always", "never")),
+            default="auto",
+            show_default=True,
+            help="Colour; auto: on a terminal without NO_COLOR.",
+        ),
+        click.option(
+            "--only-changed", is_flag=True, help="Leave out turns on which every side surfaced the same entries."
+        ),
+        click.option(
+            "--sort",
+            type=click.Choice(("time", "contrast")),
+            default="time",
+            show_default=True,
+            help="Oldest session first, or the one that differs most.",
+        ),
+        click.option("--full-rankings", is_flag=True, help="JSON: whole pools in rankings, not only surfaced entries."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def taken(options: dict[str, Any]) -> OutputOptions:
+    """Collect (and remove) the output options from a command's keyword arguments."""
+    return OutputOptions(**{name: options.pop(name) for name in OutputOptions.__slots__})
+
+
+def write_run(run: Run, store: RunStore, options: OutputOptions) -> None:
+    """Render a stored run. Raises ConfigError when the file cannot be written."""
+    from shadowdiff.render.formats import renderer_for
+
+    with opened(options.output) as out:
+        renderer = renderer_for(
+            options.format,
+            width=options.width or width_of(out),
+            color=_colored(options.color, out),
+            full_rankings=options.full_rankings,
+            only_changed=options.only_changed,
+        )
+        renderer.render(run, _chosen(run, store, options), out)
+
+
+def _chosen(run: Run, store: RunStore, options: OutputOptions) -> Iterator[SessionOutcome]:
+    from shadowdiff.diff import only_changed
+    from shadowdiff.replay.execute import outcomes
+
+    session_ids = _by_contrast(run, store) if options.sort == "contrast" else None
+    for outcome in outcomes(run, store, session_ids):
+        kept = only_changed(outcome) if options.only_changed else outcome
+        if kept is not None:
+            yield kept
+
+
+def _by_contrast(run: Run, store: RunStore) -> list[str]:
+    """Session ids, most different first; one key per session in memory, no more."""
+    from shadowdiff.diff import contrast
+    from shadowdiff.replay.execute import outcomes
+
+    keys = [
+        (contrast(outcome), place, outcome.session.session_id) for place, outcome in enumerate(outcomes(run, store))
+    ]
+    return [session_id for _, _, session_id in sorted(keys)]
+
+
+def width_of(out: TextIO) -> int:
+    """The terminal's width, or COLUMNS, or 100 in a pipe."""
+    if out.isatty() or "COLUMNS" in os.environ:
+        return max(shutil.get_terminal_size((WIDTH_IN_A_PIPE, 24)).columns, MIN_WIDTH)
+    return WIDTH_IN_A_PIPE
+
+
+def _colored(choice: str, out: TextIO) -> bool:
+    if choice != "auto":
+        return choice == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return out.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def opened(path: Path | None) -> Iterator[TextIO]:
+    """stdout, or a file that appears whole or not at all."""
+    if path is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+        yield sys.stdout
+        return
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+    temporary = Path(name)
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="\n") as out:  # noqa: PTH123 a descriptor
+            yield out
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,237 @@
+"""`shadowdiff replay`: the main job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shadowdiff.cli.invocation import Invocation
+from shadowdiff.cli.output import output_options, taken, write_run
+from shadowdiff.cli.when import When
+from shadowdiff.errors import ConfigError, TooManyFailuresError
+
+if TYPE_CHECKING:
+    from shadowdiff.records import Run, RunConfig, RunSummary, Window
+    from shadowdiff.replay.execute import Replay
+    from shadowdiff.replay.sides import Contender
+
+DEFAULT_LAST = 10
+DEFAULT_BASELINE = "cosine"
+DEFAULT_OTHERS = ("bm25",)
+LATENCY_TURNS = 3
+
+EPILOG = """\b
+Examples:
+  shadowdiff replay --last 10 -A cosine -B onnx:models/v3
+  shadowdiff replay --since 24h --org acme -A served -B v3 -B v4 --only-changed
+  shadowdiff replay --last 100 --pool-from cosine -A cosine -B bm25 --format json -o diff.json
+  shadowdiff replay --last 10 -A run:before.trec -B run:after.trec
+  shadowdiff replay --resume 20261120-0214"""
+
+
+class SideNumber(click.ParamType[tuple[str, float]]):
+    """`SIDE=NUMBER`."""
+
+    name = "SIDE=X"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+        """Parse into (label, number)."""
+        label, separator, number = str(value).partition("=")
+        try:
+            return label.strip().upper(), float(number) if separator else self.fail("no '='", param, ctx)
+        except ValueError:
+            self.fail(f"{value!r} is not SIDE=NUMBER, such as B=0.2", param, ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class SideOptions:
+    """Which rerankers play."""
+
+    baseline: str
+    others: tuple[str, ...]
+    min_scores: Mapping[str, float]
+
+
+@click.command("replay", epilog=EPILOG)
+@click.option(
+    "--last", type=click.IntRange(min=1), metavar="N", help=f"The newest N sessions (default {DEFAULT_LAST})."
+)
+@click.option("--since", type=When(), metavar="24h|DATE", help="Sessions that started at or after this.")
+@click.option("--until", type=When(), metavar="24h|DATE", help="Sessions that started before this.")
+@click.option("--session", "session_ids", multiple=True, metavar="ID", help="These sessions only; repeatable.")
+@click.option("--org", "org_ids", multiple=True, metavar="ORG", help="Sessions of these orgs only; repeatable.")
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Draw N of the selected sessions at random.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of --sample.")
+@click.option("-A", "baseline", metavar="SPEC", help="Side A, the baseline: a spec or a name from shadowdiff.toml.")
+@click.option("-B", "others", multiple=True, metavar="SPEC", help="Side B; repeat for C, D, …")
+@click.option("--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Entries a user is shown.")
+@click.option("--pool", type=click.IntRange(min=1), default=50, show_default=True, help="Entries in a pool, at most.")
+@click.option(
+    "--pool-from",
+    type=click.Choice(("recorded", "cosine", "bm25", "hybrid")),
+    default="recorded",
+    show_default=True,
+    help="What production recorded, or retrieve anew.",
+)
+@click.option(
+    "--min-score", "min_scores", type=SideNumber(), multiple=True, help="Surface only at or above X; repeatable."
+)
+@click.option("--noise", is_flag=True, help="Run the baseline against itself too, and show that floor.")
+@click.option("--no-cache", is_flag=True, help="Score every pair anew.")
+@click.option(
+    "--latency",
+    "latency_turns",
+    type=click.IntRange(min=0),
+    default=LATENCY_TURNS,
+    show_default=True,
+    metavar="N",
+    help="Time N turns per side, one pool per call, cache off; 0: none.",
+)
+@click.option(
+    "--max-failures",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Exit 4 when more than this share of turns failed (default: when a side failed on every turn).",
+)
+@click.option("--resume", metavar="RUN", help="Go on with an interrupted run; its selection and sides stand.")
+@output_options
+@click.pass_obj
+def command(invocation: Invocation, /, resume: str | None, max_failures: float | None, **options: Any) -> None:
+    """Replay recent sessions through the baseline and the other rerankers, and diff what they surface.
+
+    Without -A and -B: the sides of [replay] in shadowdiff.toml, else cosine against bm25.
+    Everything is stored: `shadowdiff show latest` renders the run again.
+    """
+    output = taken(options)
+    run = _resumed(invocation, resume, options) if resume else _started(invocation, options)
+    write_run(run, invocation.store, output)
+    refuse_too_many_failures(run, max_failures)
+
+
+def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfig, **how: Any) -> Run:
+    """Build the sides, replay, and return the finished run. `how`: no_cache, latency_turns."""
+    from shadowdiff.replay.sides import build_sides, prepare
+
+    contenders = build_sides(sides.baseline, sides.others, invocation.settings.rerankers, sides.min_scores)
+    source, _ = invocation.source, invocation.store
+    source.session_ids(config.window)
+    prepare(contenders)
+    return _carry_out(invocation, contenders, config, **how)
+
+
+def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
+    from shadowdiff.records import PoolOrigin, RunConfig
+
+    config = RunConfig(
+        top_k=options["top_k"],
+        pool=options["pool"],
+        pool_from=PoolOrigin(options["pool_from"]),
+        noise=options["noise"],
+        window=_window(options),
+    )
+    how = {"no_cache": options["no_cache"], "latency_turns": options["latency_turns"]}
+    return replay_sessions(invocation, _sides(invocation, options), config, **how)
+
+
+def _sides(invocation: Invocation, options: dict[str, Any]) -> SideOptions:
+    settings = invocation.settings
+    baseline = options["baseline"] or settings.baseline or DEFAULT_BASELINE
+    others = options["others"] or settings.others or DEFAULT_OTHERS
+    return SideOptions(baseline, tuple(others), dict(options["min_scores"]))
+
+
+def _window(options: dict[str, Any]) -> Window:
+    from shadowdiff.records import Window
+
+    since: datetime | None = options["since"]
+    until: datetime | None = options["until"]
+    if since and until and since >= until:
+        raise ConfigError("--since is not before --until; no session can be in between")
+    unbounded = not (since or options["session_ids"])
+    return Window(
+        last=options["last"] or (DEFAULT_LAST if unbounded else None),
+        since=since,
+        until=until,
+        session_ids=options["session_ids"],
+        org_ids=options["org_ids"],
+        sample=options["sample"],
+        seed=options["seed"],
+    )
+
+
+def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
+    from shadowdiff.records import RunStatus
+    from shadowdiff.replay.sides import prepare, rebuild_sides
+
+    run = invocation.store.get(name)
+    if run.status is RunStatus.DONE:
+        raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
+    contenders = rebuild_sides(run.sides, invocation.settings.rerankers)
+    prepare(contenders)
+    replay = _replay(invocation, contenders, no_cache=options["no_cache"], latency_turns=options["latency_turns"])
+    return _finished(invocation, replay, run)
+
+
+def _carry_out(invocation: Invocation, contenders: tuple[Contender, ...], config: RunConfig, **how: Any) -> Run:
+    replay = _replay(invocation, contenders, **how)
+    return _finished(invocation, replay, replay.start(config))
+
+
+def _replay(invocation: Invocation, contenders: tuple[Contender, ...], *, no_cache: bool, latency_turns: int) -> Replay:
+    from shadowdiff import diagnostics
+    from shadowdiff.replay.execute import Replay
+    from shadowdiff.replay.score import NoCache
+
+    return Replay(
+        contenders=contenders,
+        source=invocation.source,
+        store=invocation.store,
+        cache=NoCache() if no_cache else invocation.store,
+        latency_turns=latency_turns,
+        on_warning=diagnostics.warning,
+    )
+
+
+def _finished(invocation: Invocation, replay: Replay, run: Run) -> Run:
+    from dataclasses import replace
+
+    from shadowdiff import diagnostics
+
+    try:
+        with diagnostics.replay_progress() as on_progress:
+            return replace(replay, on_progress=on_progress).finish(run)
+    except KeyboardInterrupt:
+        done, planned = invocation.store.progress(run.run_id)
+        diagnostics.warning(
+            f"{done} of {planned} sessions are stored as run {run.run_id}; go on with: shadowdiff replay --resume "
+            f"{run.run_id}, or see them with: shadowdiff show {run.run_id}"
+        )
+        raise
+
+
+def refuse_too_many_failures(run: Run, max_failures: float | None) -> None:
+    """Raise TooManyFailuresError when the run means too little: after it was rendered, so that nothing is lost."""
+    summary = run.summary
+    if summary is None or not summary.turns:
+        return
+    silent = [label for label, side in summary.sides.items() if not side.ranked_turns]
+    if silent:
+        raise TooManyFailuresError(
+            f"side {silent[0]} failed on all {summary.turns} turns: {_reason(run, summary, silent[0])}"
+        )
+    share = summary.failed_turns / summary.turns
+    if max_failures is not None and share > max_failures:
+        raise TooManyFailuresError(
+            f"{summary.failed_turns} of {summary.turns} turns failed ({share:.1%}), "
+            f"more than --max-failures {max_failures:.1%}"
+        )
+
+
+def _reason(run: Run, summary: RunSummary, label: str) -> str:
+    spec = next(side.spec for side in run.sides if side.label == label)
+    unpooled = f"{summary.unpooled_turns} of the turns have no recorded pool; " if summary.unpooled_turns else ""
+    return f"{unpooled}{spec}; the reasons stand beside each turn: shadowdiff show {run.run_id}"

@@ -1,0 +1,280 @@
+"""The summary at the end of a run: plain aligned text that can be pasted into a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from shadowdiff.records import Estimate, Outcome, PairSummary, Run, RunConfig, RunStatus, RunSummary, Side, SideSummary
+from shadowdiff.render.lines import BOLD, DIM, FAILED, Line, Span, flowed
+from shadowdiff.render.sessions import INDENT, counted, moment
+from shadowdiff.render.text import cells, clip, fit, one_line, wrap
+from shadowdiff.summary import percent_change
+
+GAP = 3
+FINGERPRINT_CHARS = 12
+
+
+class Figure(NamedTuple):
+    """A table cell: a number, right-aligned in its column, and what qualifies it."""
+
+    number: str
+    note: str = ""
+
+
+class TableRow(NamedTuple):
+    """A label and one figure per column."""
+
+    label: str
+    figures: list[Figure]
+
+
+def summary_lines(run: Run, width: int) -> Iterator[Line]:
+    """The whole block, each line within `width` cells."""
+    yield [Span(f"summary of run {clip(one_line(run.run_id), width - 15)}", BOLD)]
+    yield from _circumstances(run, width)
+    summary = run.summary
+    if summary is None:
+        yield from _sentence("This run has no summary yet: it was not finished.", width)
+        return
+    if summary.turns:
+        yield []
+        yield from _sentences(run, summary, width)
+        yield []
+        yield from _pair_table(run, summary, width)
+        yield []
+        yield from _side_table(run, summary, width)
+        yield []
+    yield from _sentence(verdict(run, summary), width, BOLD)
+
+
+def verdict(run: Run, summary: RunSummary) -> str:
+    """The one sentence that a run comes down to."""
+    if not summary.turns:
+        return "No turns: nothing was compared."
+    if all(pair.turns.get(Outcome.FAILED, 0) == summary.turns for pair in summary.pairs.values()):
+        return f"Nothing was compared: {_failures(summary.turns)}."
+    return "; ".join(_pair_verdict(run, label, summary) for label in summary.pairs) + "."
+
+
+def _circumstances(run: Run, width: int) -> Iterator[Line]:
+    summary = run.summary
+    facts = [f"{moment(run.started_at)} UTC", f"shadowdiff {one_line(run.version)}"]
+    facts += [f"top {run.config.top_k} of pools of up to {run.config.pool}"]
+    facts += _pools(summary) if summary else []
+    yield from flowed([Span(fact) for fact in facts], width, INDENT)
+    if summary is not None and run.status is not RunStatus.DONE:
+        cut = "interrupted" if run.status is RunStatus.INTERRUPTED else "still running"
+        so_far = f"{counted(summary.turns, 'turn')} of {counted(summary.sessions, 'session')}"
+        yield from _sentence(f"{cut} after {so_far}: what follows counts these alone", width, FAILED)
+    for side in run.sides:
+        yield from _side_lines(side, width)
+
+
+def _pools(summary: RunSummary) -> list[str]:
+    facts = ["pools: " + ", ".join(f"{turns:,} {origin.value}" for origin, turns in summary.pools.items())]
+    if summary.unpooled_turns:
+        facts.append(f"{counted(summary.unpooled_turns, 'turn')} without a recorded pool")
+    if summary.missing_entries:
+        facts.append(f"pool entries no longer in the knowledge base: {summary.missing_entries:,}")
+    return facts
+
+
+def _side_lines(side: Side, width: int) -> Iterator[Line]:
+    name, spec = one_line(side.name), one_line(side.spec)
+    parts = [Span(f"{side.label}  {name}" + ("" if name == spec else f"  {spec}"))]
+    if side.min_score is not None:
+        parts.append(Span(f"min_score {side.min_score:g}"))
+    parts.append(Span(f"fingerprint {one_line(side.fingerprint[:FINGERPRINT_CHARS])}", DIM))
+    lines = wrap(parts[0].text, width - len(INDENT), 4)
+    yield from ([Span(INDENT), Span(line)] for line in lines[:-1])
+    yield from flowed([Span(lines[-1]), *parts[1:]], width, INDENT)
+
+
+def _sentence(text: str, width: int, style: str = "") -> Iterator[Line]:
+    return ([Span(INDENT), Span(line, style)] for line in wrap(text, width - len(INDENT), 4))
+
+
+def _sentences(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
+    a = run.baseline.label
+    for label, pair in summary.pairs.items():
+        if not pair.sessions:
+            continue
+        compared = counted(pair.sessions, "session")
+        text = (
+            f"In {pair.sessions_changed:,} of {compared} {a} and {label} surfaced different entries; "
+            f"in {pair.sessions_where_b_adds:,} {label} surfaced entries that {a} missed."
+        )
+        yield from _sentence(text, width)
+
+
+def _pair_table(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
+    a = run.baseline.label
+    columns = [(f"{a} → {label}", pair) for label, pair in summary.pairs.items()]
+    noise = [] if summary.noise is None else [(f"{a} → {a}, noise", summary.noise)]
+    other = next(iter(summary.pairs)) if len(summary.pairs) == 1 else "other"
+    rows = [
+        TableRow(label, [measure(pair) for _, pair in columns + noise])
+        for label, measure in _measures(run.config, a, other)
+    ]
+    yield from _table([heading for heading, _ in columns + noise], rows, width)
+    if any(pair.only_in_a_per_session.low is not None for _, pair in columns):
+        yield from _sentence("[ ]: 95% interval, resampling whole sessions", width, DIM)
+
+
+Measure = Callable[[PairSummary], Figure]
+
+
+def _measures(config: RunConfig, a: str, other: str) -> list[tuple[str, Measure]]:
+    """Rows of the table of pairs, top to bottom."""
+    return [
+        *((f"{outcome.value} turns", _turns(outcome)) for outcome in Outcome),
+        ("sessions that differ", lambda pair: _of(pair.sessions_changed, pair.sessions)),
+        (f"  with entries {a} missed", lambda pair: _of(pair.sessions_where_b_adds, pair.sessions)),
+        (f"distinct entries, {a}", lambda pair: Figure(f"{pair.distinct_a:,}")),
+        (f"distinct entries, {other}", _distinct_other),
+        (f"only in {a}, per session", lambda pair: _mean(pair.only_in_a_per_session, 1)),
+        (f"only in {other}, per session", lambda pair: _mean(pair.only_in_b_per_session, 1)),
+        (f"overlap@{config.top_k}", lambda pair: _mean(pair.overlap, 2)),
+        (f"RBO (p = {config.rbo_p:g})", lambda pair: _mean(pair.rbo, 2)),
+        ("same first entry", lambda pair: _mean(pair.same_top1, 2)),
+        ("near-ties among one-sided", _near_ties),
+    ]
+
+
+def _turns(outcome: Outcome) -> Measure:
+    return lambda pair: Figure(f"{pair.turns.get(outcome, 0):,}")
+
+
+def _of(part: int, whole: int) -> Figure:
+    return Figure(f"{part:,}", f"of {whole:,}")
+
+
+def _distinct_other(pair: PairSummary) -> Figure:
+    change = percent_change(pair.distinct_a, pair.distinct_b)
+    return Figure(f"{pair.distinct_b:,}", "" if change is None else f"({change:+.1f}%)")
+
+
+def _near_ties(pair: PairSummary) -> Figure:
+    return _of(pair.near_tie_entries, pair.turn_only_in_a + pair.turn_only_in_b)
+
+
+def _mean(estimate: Estimate, places: int) -> Figure:
+    if estimate.value is None:
+        return Figure("–")
+    if estimate.low is None or estimate.high is None:
+        return Figure(f"{estimate.value:.{places}f}")
+    return Figure(f"{estimate.value:.{places}f}", f"[{estimate.low:.{places}f}, {estimate.high:.{places}f}]")
+
+
+def _side_table(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
+    sides = [(side.label, summary.sides[side.label]) for side in run.sides if side.label in summary.sides]
+    if not sides:
+        return
+    rows = [
+        TableRow(label, [measure(side) for _, side in sides])
+        for label, measure, is_shown in _side_measures()
+        if is_shown([side for _, side in sides])
+    ]
+    yield from _table([label for label, _ in sides], rows, width)
+
+
+SideMeasure = Callable[[SideSummary], Figure]
+Sides = Sequence[SideSummary]
+
+
+def _side_measures() -> list[tuple[str, SideMeasure, Callable[[Sides], bool]]]:
+    """Rows of the table of sides, and when each has something to say."""
+    return [
+        ("pairs ranked", lambda side: Figure(f"{side.pairs:,}"), _always),
+        ("  from the cache", lambda side: Figure(f"{side.cached_pairs:,}"), _always),
+        ("  truncated", lambda side: _share(side.truncated_pairs, side.pairs), _always),
+        ("failed turns", lambda side: Figure(f"{side.failed_turns:,}"), _always),
+        ("entries outside the pool", lambda side: Figure(f"{side.outside_pool:,}"), _some_outside),
+        ("latency, median", lambda side: _seconds(side.latency_p50_seconds), _some_timed),
+        ("latency, 95th per cent", lambda side: _seconds(side.latency_p95_seconds), _some_timed),
+        ("  turns timed", lambda side: Figure(f"{side.latency_turns:,}"), _some_timed),
+        ("cost", _cost, _some_charged),
+    ]
+
+
+def _always(_: Sides) -> bool:
+    return True
+
+
+def _some_outside(sides: Sides) -> bool:
+    return any(side.outside_pool for side in sides)
+
+
+def _some_timed(sides: Sides) -> bool:
+    return any(side.latency_p50_seconds is not None for side in sides)
+
+
+def _some_charged(sides: Sides) -> bool:
+    return any(side.cost_usd is not None for side in sides)
+
+
+def _share(part: int, whole: int) -> Figure:
+    return Figure(f"{part:,}", f"({100 * part / whole:.1f}%)" if part and whole else "")
+
+
+def _seconds(seconds: float | None) -> Figure:
+    if seconds is None:
+        return Figure("–")
+    return Figure(f"{seconds:.2f} s" if seconds >= 0.9995 else f"{1000 * seconds:.3g} ms")
+
+
+def _cost(side: SideSummary) -> Figure:
+    return Figure("–" if side.cost_usd is None else f"${side.cost_usd:,.4f}")
+
+
+def _table(headings: Sequence[str], rows: Sequence[TableRow], width: int) -> Iterator[Line]:
+    """An aligned table; columns that do not fit beside the others follow below, under the same labels."""
+    columns = [_column(heading, [row.figures[at] for row in rows]) for at, heading in enumerate(headings)]
+    widths = [cells(column[0]) + GAP for column in columns]
+    label_cells = min(max(cells(row.label) for row in rows) + len(INDENT), width - max(widths))
+    labels = [fit(label, label_cells) for label in ["", *(INDENT + row.label for row in rows)]]
+    for number, group in enumerate(_groups(widths, width - label_cells)):
+        yield from [[]] if number else []
+        for line, label in enumerate(labels):
+            texts = (" " * GAP + columns[at][line] for at in group)
+            yield [Span(label), Span("".join(texts), "" if line else DIM)]
+
+
+def _groups(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Indexes of columns that stand side by side."""
+    groups: list[list[int]] = [[]]
+    for at, width in enumerate(widths):
+        if groups[-1] and sum(widths[other] for other in groups[-1]) + width > room:
+            groups.append([])
+        groups[-1].append(at)
+    return groups
+
+
+def _column(heading: str, figures: Sequence[Figure]) -> list[str]:
+    """Heading and figures, all of one width: numbers end, and notes start, at one place."""
+    number_cells = max(cells(figure.number) for figure in figures)
+    texts = [f"{figure.number:>{number_cells}} {figure.note}" for figure in figures]
+    width = max(cells(text) for text in [heading, *texts])
+    return [fit(text, width) for text in [heading, *texts]]
+
+
+def _pair_verdict(run: Run, label: str, summary: RunSummary) -> str:
+    pair, a = summary.pairs[label], run.baseline.label
+    failed = pair.turns.get(Outcome.FAILED, 0)
+    compared = summary.turns - failed
+    different, reordered = (pair.turns.get(kind, 0) for kind in (Outcome.DIFFERENT, Outcome.REORDERED))
+    turns = counted(compared, "turn")
+    if not compared:
+        text = f"{a} and {label}: nothing was compared"
+    elif different:
+        text = f"{a} and {label} surfaced different entries in {different:,} of {turns}"
+    elif reordered:
+        text = f"{a} and {label} surfaced the same entries in {turns}, in another order in {reordered:,}"
+    else:
+        text = f"{a} and {label}: no differences in {turns}"
+    return text + (f" ({_failures(failed)})" if failed else "")
+
+
+def _failures(turns: int) -> str:
+    return f"{counted(turns, 'turn')} failed"

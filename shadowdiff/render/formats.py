@@ -1,0 +1,51 @@
+"""The output formats by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shadowdiff.errors import ConfigError
+from shadowdiff.protocols import Renderer
+
+FORMATS = ("terminal", "json", "jsonl")
+
+
+def renderer_for(
+    format: str,  # noqa: A002 - named as the option is
+    *,
+    width: int = 100,
+    color: bool = False,
+    full_rankings: bool = False,
+    only_changed: bool = False,
+) -> Renderer:
+    """The renderer of one of FORMATS. `width` and `color` are the terminal's, `full_rankings` is JSON's.
+
+    `only_changed` says that the outcomes are filtered already, so that a reader
+    is told how much is not shown. Raises ConfigError on an unknown format.
+    """
+    makers: dict[str, Callable[[], Renderer]] = {
+        "terminal": lambda: _terminal(width, color=color, only_changed=only_changed),
+        "json": lambda: _json(full_rankings=full_rankings),
+        "jsonl": lambda: _json_lines(full_rankings=full_rankings),
+    }
+    if format not in makers:
+        raise ConfigError(f"no output format {format!r}; use one of {', '.join(FORMATS)}")
+    return makers[format]()
+
+
+def _terminal(width: int, *, color: bool, only_changed: bool) -> Renderer:
+    from shadowdiff.render.terminal import TerminalRenderer
+
+    return TerminalRenderer(width, color=color, only_changed=only_changed)
+
+
+def _json(*, full_rankings: bool) -> Renderer:
+    from shadowdiff.render.structured import JsonRenderer
+
+    return JsonRenderer(full_rankings=full_rankings)
+
+
+def _json_lines(*, full_rankings: bool) -> Renderer:
+    from shadowdiff.render.structured import JsonLinesRenderer
+
+    return JsonLinesRenderer(full_rankings=full_rankings)

@@ -1,0 +1,70 @@
+"""Plain tables of runs and of rerankers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+
+from shadowdiff.records import PairSummary, Run
+from shadowdiff.render.text import cells, clip, fit, one_line
+
+GAP = "  "
+
+
+def runs_table(runs: Sequence[Run], width: int) -> str:
+    """One line per run: id, when, status, sessions and turns, what changed, sides."""
+    if not runs:
+        return "no run is stored yet; start one with: shadowdiff replay --last 10\n"
+    head = ("run", "started (UTC)", "status", "sessions", "turns", "changed", "sides")
+    return _table([head, *(_run_row(run) for run in runs)], width)
+
+
+def runs_json(runs: Sequence[Run]) -> str:
+    """The same as a JSON list."""
+    listed = [
+        {
+            "run_id": run.run_id,
+            "started_at": run.started_at.astimezone(UTC).isoformat(),
+            "status": run.status.value,
+            "sessions": run.summary.sessions if run.summary else None,
+            "turns": run.summary.turns if run.summary else None,
+            "failed_turns": run.summary.failed_turns if run.summary else None,
+            "sides": [{"side": side.label, "name": side.name, "spec": side.spec} for side in run.sides],
+        }
+        for run in runs
+    ]
+    return json.dumps(listed, indent=2) + "\n"
+
+
+def rerankers_table(rows: Sequence[tuple[str, str, str, str]], names: Mapping[str, str], width: int) -> str:
+    """Kinds (scheme, description, provider, what is missing), then the short names of shadowdiff.toml."""
+    kinds = [
+        (scheme, description + (f" (needs: {missing})" if missing else ""), by)
+        for scheme, description, by, missing in rows
+    ]
+    text = _table([("scheme", "what it is", "from"), *kinds], width)
+    if names:
+        text += "\n" + _table([("name", "stands for"), *sorted(names.items())], width)
+    return text
+
+
+def _run_row(run: Run) -> tuple[str, ...]:
+    summary = run.summary
+    counts = (str(summary.sessions), str(summary.turns)) if summary else ("–", "–")
+    changed = ", ".join(f"{label} {_changed(pair)}" for label, pair in summary.pairs.items()) if summary else "–"
+    sides = ", ".join(f"{side.label} {side.name}" for side in run.sides)
+    started = f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M}"
+    return (run.run_id, started, run.status.value, *counts, changed, sides)
+
+
+def _changed(pair: PairSummary) -> str:
+    return f"{pair.sessions_changed}/{pair.sessions}"
+
+
+def _table(rows: Sequence[Sequence[str]], width: int) -> str:
+    """Columns as wide as their widest cell; the line is cut at `width`."""
+    shown = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(cells(row[column]) for row in shown) for column in range(len(shown[0]))]
+    lines = (GAP.join(fit(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in shown)
+    return "".join(f"{clip(line, width)}\n" for line in lines)

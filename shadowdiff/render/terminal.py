@@ -1,0 +1,81 @@
+"""A run for reading in a terminal, a pipe or a pull request: sessions side by side, then the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+from shadowdiff.records import Run, RunSummary, SessionOutcome
+from shadowdiff.render.closing import summary_lines
+from shadowdiff.render.columns import fits_side_by_side, heading_of
+from shadowdiff.render.lines import BOLD, DIM, ONLY_A, ONLY_B, Line, Span, flowed, painter
+from shadowdiff.render.sessions import INDENT, counted, session_lines
+
+NARROWEST = 40
+
+
+class TerminalRenderer:
+    """Draws within `width` cells (at least 40), plain or in the terminal's own 16 colours.
+
+    With `only_changed` the outcomes are taken to be filtered by
+    `diff.only_changed` already; a line says how much of the run is not shown.
+    """
+
+    def __init__(self, width: int, color: bool, only_changed: bool = False) -> None:
+        self._width = max(width, NARROWEST)
+        self._paint = painter(color=color)
+        self._only_changed = only_changed
+
+    def render(self, run: Run, outcomes: Iterable[SessionOutcome], out: TextIO) -> None:
+        """Write session by session, so that nothing but the one at hand is held in memory."""
+        for line in self._lines(run, outcomes):
+            out.write(self._paint(line) + "\n")
+
+    def _lines(self, run: Run, outcomes: Iterable[SessionOutcome]) -> Iterator[Line]:
+        sessions = turns = 0
+        for outcome in outcomes:
+            yield from [[]] if sessions else _opening(run, self._width)
+            yield from session_lines(run, outcome, self._width)
+            sessions += 1
+            turns += len(outcome.turns)
+        if sessions:
+            yield []
+        if self._only_changed and run.summary is not None:
+            yield from _not_shown(run.summary, sessions, turns, self._width)
+        yield from summary_lines(run, self._width)
+
+
+def _opening(run: Run, width: int) -> Iterator[Line]:
+    """Who is compared, and what the signs mean."""
+    a, first, *others = (heading_of(side) for side in run.sides)
+    yield from flowed([Span(part, BOLD) for part in (f"{a}  against  {first}", *others)], width, "")
+    yield from flowed(_legend(run, width), width, "", separator="   ")
+    yield []
+
+
+def _legend(run: Run, width: int) -> list[Span]:
+    a, others = run.baseline.label, [side.label for side in run.others]
+    several = len(others) > 1
+    is_wide = several and fits_side_by_side(width, len(run.sides), run.config.top_k)
+    top = f"top {run.config.top_k}"
+    return [
+        Span(f"- only in {a}", ONLY_A),
+        Span(f"+ not in {a}" if several else f"+ only in {others[0] if others else ''}", ONLY_B),
+        *([Span(f"-{others[0]} not in {others[0]}", ONLY_A)] if is_wide else []),
+        Span("≈ near-tie at the cut", DIM),
+        Span("▸ 3 rank on the other side", DIM),
+        Span("= same rank", DIM),
+        *([Span(f"{others[0]}▸3 {others[0]}= {others[0]}·14 the same, in {others[0]}", DIM)] if is_wide else []),
+        Span(f"· now 14, · was 14 outside the other's {top}", DIM),
+        *([Span("cut: in it, below min_score", DIM)] if any(side.min_score is not None for side in run.sides) else []),
+    ]
+
+
+def _not_shown(summary: RunSummary, sessions: int, turns: int, width: int) -> list[Line]:
+    hidden_sessions, hidden_turns = summary.sessions - sessions, summary.turns - turns
+    if not hidden_turns:
+        return []
+    parts = [f"not shown, as no entry differs: {hidden_turns:,} of {counted(summary.turns, 'turn')}"]
+    if hidden_sessions:
+        parts.append(f"{hidden_sessions:,} of {counted(summary.sessions, 'session')} entirely")
+    return [*flowed([Span(part, DIM) for part in parts], width, INDENT), []]

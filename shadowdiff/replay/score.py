@@ -1,0 +1,201 @@
+"""One side over many turns: scores from the cache or the reranker, rankings or failures out."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+from shadowdiff.errors import RerankerError
+from shadowdiff.protocols import (
+    BatchReranker,
+    ListingReranker,
+    PairScores,
+    PooledTurn,
+    PoolReranker,
+    Reranker,
+    ScoreRequest,
+)
+from shadowdiff.ranking import rank_pool
+from shadowdiff.records import Ranking, ScoreCounts
+from shadowdiff.rerankers.documents import document_text
+from shadowdiff.store.runs import CachedScore
+
+TURNS_PER_CALL = 8
+"""Turns scored in one call: enough to sort by length over, few enough for a progress bar to move."""
+
+
+class ScoreCache(Protocol):
+    """Where scores of (query, document) pairs are kept between runs."""
+
+    def cached_scores(self, fingerprint: str, pairs: Sequence[bytes]) -> dict[bytes, CachedScore]:
+        """The scores it has."""
+        ...
+
+    def cache_scores(self, fingerprint: str, scores: Mapping[bytes, CachedScore]) -> None:
+        """Keep these."""
+        ...
+
+
+class NoCache:
+    """Keeps nothing: for `--no-cache` and the noise pass."""
+
+    def cached_scores(self, fingerprint: str, pairs: Sequence[bytes]) -> dict[bytes, CachedScore]:
+        """Nothing."""
+        return {}
+
+    def cache_scores(self, fingerprint: str, scores: Mapping[bytes, CachedScore]) -> None:
+        """Forget."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedTurn:
+    """A side's ranking of one turn, and what it took."""
+
+    ranking: Ranking
+    counts: ScoreCounts
+
+
+R = TypeVar("R")
+RankResult = RankedTurn | RerankerError
+"""What a side makes of a turn: a failure is a value here, because the run goes on."""
+
+
+def rank_turns(
+    reranker: Reranker | PoolReranker,
+    turns: Sequence[PooledTurn],
+    cache: ScoreCache,
+    on_ranked: Callable[[int, int], None] = lambda turns, pairs: None,
+    turns_per_call: int = TURNS_PER_CALL,
+) -> list[RankResult]:
+    """Rank every turn's pool, in order. `on_ranked(turns, pairs)` is called as they are done.
+
+    Whatever a reranker raises fails its own turn only: plugins are strangers'
+    code, and one bad turn must not cost the others their rankings.
+    """
+    results: list[RankResult] = []
+    for start in range(0, len(turns), turns_per_call):
+        batch = turns[start : start + turns_per_call]
+        if isinstance(reranker, PoolReranker):
+            results += _rank_by_pool(reranker, batch)
+        else:
+            results += _rank_by_text(reranker, batch, cache)
+        on_ranked(len(batch), sum(len(turn.pool.entries) for turn in batch))
+    return results
+
+
+def _rank_by_pool(reranker: PoolReranker, turns: Sequence[PooledTurn]) -> list[RankResult]:
+    return [_guarded(partial(_rank_one_pool, reranker, turn)) for turn in turns]
+
+
+def _rank_one_pool(reranker: PoolReranker, turn: PooledTurn) -> RankedTurn:
+    ranking = rank_pool(turn.pool, reranker.score_pool(turn))
+    held = set(turn.pool.entry_ids)
+    listed = reranker.listed(turn.turn) if isinstance(reranker, ListingReranker) else ()
+    outside = sum(entry_id not in held for entry_id in listed)
+    return RankedTurn(ranking, ScoreCounts(pairs=len(turn.pool.entries), outside_pool=outside))
+
+
+def _rank_by_text(reranker: Reranker, turns: Sequence[PooledTurn], cache: ScoreCache) -> list[RankResult]:
+    """Score together what the cache lacks; if that fails, turn by turn, so that only the bad turn fails."""
+    requests = [_request(reranker, turn) for turn in turns]
+    keys = [_pair_keys(request) for request in requests]
+    known = cache.cached_scores(reranker.fingerprint, sorted({key for row in keys for key in row}))
+    missing = [_missing(request, row, known) for request, row in zip(requests, keys, strict=True)]
+    scored = _score_missing(reranker, missing)
+    fresh = {key: score for part in scored if isinstance(part, dict) for key, score in part.items()}
+    cache.cache_scores(reranker.fingerprint, fresh)
+    return [
+        part if isinstance(part, RerankerError) else _ranked(turn, row, known, fresh)
+        for turn, row, part in zip(turns, keys, scored, strict=True)
+    ]
+
+
+def _ranked(
+    turn: PooledTurn, keys: Sequence[bytes], known: Mapping[bytes, CachedScore], fresh: Mapping[bytes, CachedScore]
+) -> RankResult:
+    found = [known.get(key) or fresh[key] for key in keys]
+    counts = ScoreCounts(
+        pairs=len(keys), cached=sum(key in known for key in keys), truncated=sum(item.truncated for item in found)
+    )
+    return _guarded(lambda: RankedTurn(rank_pool(turn.pool, [item.score for item in found]), counts))
+
+
+def _request(reranker: Reranker, turn: PooledTurn) -> ScoreRequest:
+    documents = tuple(document_text(item.entry, reranker.document_form) for item in turn.pool.entries)
+    return ScoreRequest(turn.turn.search_text, documents)
+
+
+def _guarded(work: Callable[[], R]) -> R | RerankerError:
+    try:
+        return work()
+    except RerankerError as error:
+        return error
+    except Exception as error:
+        return RerankerError(f"{type(error).__name__}: {error}")
+
+
+def _pair_keys(request: ScoreRequest) -> list[bytes]:
+    """128 bits of SHA-256 over both texts, the query's length first so that no two pairs run together."""
+    query = request.query.encode("utf-8", "surrogatepass")
+    head = hashlib.sha256(len(query).to_bytes(8, "big") + query)
+    keys = []
+    for document in request.documents:
+        digest = head.copy()
+        digest.update(document.encode("utf-8", "surrogatepass"))
+        keys.append(digest.digest()[:16])
+    return keys
+
+
+_Missing = tuple[ScoreRequest, list[bytes]]
+
+
+def _missing(request: ScoreRequest, keys: Sequence[bytes], known: Mapping[bytes, CachedScore]) -> _Missing:
+    """The request's distinct pairs that the cache lacks, with their keys."""
+    wanted = {key: document for key, document in zip(keys, request.documents, strict=True) if key not in known}
+    return ScoreRequest(request.query, tuple(wanted.values())), list(wanted)
+
+
+def _score_missing(reranker: Reranker, missing: Sequence[_Missing]) -> list[dict[bytes, CachedScore] | RerankerError]:
+    together = _guarded(lambda: list(_score(reranker, missing)))
+    if not isinstance(together, RerankerError):
+        return list(together)
+    if len(missing) == 1:
+        return [together]
+    return [part for one in missing for part in _score_missing(reranker, [one])]
+
+
+def _score(reranker: Reranker, missing: Sequence[_Missing]) -> Iterator[dict[bytes, CachedScore]]:
+    requests = [request for request, _ in missing]
+    for (request, keys), pairs in zip(missing, score_requests(reranker, requests), strict=True):
+        _check_scores(request, pairs)
+        yield {
+            key: CachedScore(float(score), truncated)
+            for key, score, truncated in zip(keys, pairs.scores, pairs.truncated, strict=True)
+        }
+
+
+def score_requests(reranker: Reranker, requests: Sequence[ScoreRequest]) -> Sequence[PairScores]:
+    """Score requests together where the reranker can, one after the other where it cannot. Empty ones are not sent."""
+    sent = [request for request in requests if request.documents]
+    if isinstance(reranker, BatchReranker):
+        answers = iter(reranker.score_batch(sent) if sent else ())
+    else:
+        answers = (_alone(reranker, request) for request in sent)
+    return [next(answers) if request.documents else PairScores((), ()) for request in requests]
+
+
+def _alone(reranker: Reranker, request: ScoreRequest) -> PairScores:
+    scores = tuple(reranker.score(request.query, request.documents))
+    return PairScores(scores, (False,) * len(scores))
+
+
+def _check_scores(request: ScoreRequest, pairs: PairScores) -> None:
+    """Refuse before anything reaches the cache: a wrong count or a NaN would be served again and again."""
+    if len(pairs.scores) != len(request.documents):
+        raise RerankerError(f"returned {len(pairs.scores)} scores for {len(request.documents)} entries")
+    if not all(math.isfinite(score) for score in pairs.scores):
+        raise RerankerError("returned a score that is not a finite number")

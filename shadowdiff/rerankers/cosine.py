@@ -1,0 +1,44 @@
+"""`cosine`: similarity of the stored embeddings of query and entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from shadowdiff.errors import RerankerError
+from shadowdiff.protocols import Need, PooledTurn
+from shadowdiff.rerankers.fingerprint import fingerprint
+from shadowdiff.rerankers.registry import BuildContext
+from shadowdiff.rerankers.served import refuse_target
+from shadowdiff.rerankers.spec import Options, Spec
+
+DESCRIPTION = "similarity of the stored embeddings of query and entry"
+
+
+class Cosine:
+    """Ranks by cosine similarity, in [-1, 1]."""
+
+    needs: frozenset[Need] = frozenset({"vectors"})
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.fingerprint = fingerprint("cosine/1")
+
+    def score_pool(self, turn: PooledTurn) -> Sequence[float]:
+        """Cosines in double precision, each row by itself; 0.0 where a vector is zero."""
+        if turn.vectors is None:
+            raise RerankerError("the turn or an entry of its pool has no stored embedding; load with --embedder")
+        query = turn.vectors.query.astype(np.float64)
+        entries = turn.vectors.entries.astype(np.float64)
+        lengths = np.linalg.norm(entries, axis=1) * np.linalg.norm(query)
+        products = (entries * query).sum(axis=1)
+        cosines: list[float] = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0).tolist()
+        return cosines
+
+
+def build(spec: Spec, context: BuildContext) -> Cosine:
+    """`cosine` takes neither target nor options."""
+    refuse_target(spec)
+    Options(spec).finish()
+    return Cosine(spec)

@@ -1,0 +1,190 @@
+"""`onnx:PATH`: a cross-encoder on ONNX Runtime with its own tokenizer.json. No torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shadowdiff.errors import ConfigError, SpecError
+from shadowdiff.protocols import PairScores, ScoreRequest
+from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
+from shadowdiff.rerankers.fingerprint import fingerprint
+from shadowdiff.rerankers.registry import BuildContext
+from shadowdiff.rerankers.spec import Options, Spec
+
+if TYPE_CHECKING:
+    from shadowdiff.rerankers.pairs import EncodedPair, PairEncoder
+
+DESCRIPTION = "cross-encoder on ONNX Runtime: a directory with model.onnx and tokenizer.json"
+MODEL_FILE = "model.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+REQUIRED_INPUTS = frozenset({"input_ids", "attention_mask"})
+KNOWN_INPUTS = REQUIRED_INPUTS | {"token_type_ids"}
+MAX_LENGTH = 512
+BATCH_TOKENS = 2048
+"""Padded tokens per call. Longer calls gain nothing on a processor and cost memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFiles:
+    """Where the model lies."""
+
+    model: Path
+    tokenizer: Path
+
+    @property
+    def fingerprinted(self) -> list[Path]:
+        """Everything that decides the scores, external weights included."""
+        beside = self.model.parent
+        weights = sorted([*beside.glob(f"{self.model.name}_data*"), *beside.glob(f"{self.model.name}.data*")])
+        return [self.model, *weights, self.tokenizer]
+
+
+class OnnxCrossEncoder:
+    """Scores pairs by a cross-encoder's single logit, as it comes: order only."""
+
+    def __init__(self, spec: Spec, files: OnnxFiles, *, max_length: int, threads: int, batch_tokens: int) -> None:
+        self.spec = spec
+        self.document_form = dict(spec.options).get("input", TITLE_AND_BODY)
+        self.fingerprint = fingerprint("onnx/1", str(max_length), self.document_form, files=files.fingerprinted)
+        self._files = files
+        self._max_length = max_length
+        self._threads = threads
+        self._batch_tokens = batch_tokens
+
+    def prepare(self) -> None:
+        """Load the model and the tokenizer. Raises ConfigError where they are not a cross-encoder's."""
+        self._session  # noqa: B018 cached properties
+        self._encoder  # noqa: B018
+
+    def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
+        """Logits in input order. Raises RerankerError where the query leaves no room for a document."""
+        return self.score_batch([ScoreRequest(query, tuple(documents))])[0].scores
+
+    def score_batch(self, requests: Sequence[ScoreRequest]) -> Sequence[PairScores]:
+        """Logits per request: equal pairs once, sorted by length over all requests, cut by padded tokens."""
+        pairs = self._encoder.encode(requests)
+        distinct = sorted({pair for row in pairs for pair in row}, key=lambda pair: (len(pair.ids), pair.ids))
+        scores: dict[EncodedPair, float] = {}
+        for batch in self._batches(distinct):
+            scores.update(zip(batch, self._run(batch), strict=True))
+        return [PairScores(tuple(scores[pair] for pair in row), tuple(pair.truncated for pair in row)) for row in pairs]
+
+    def _batches(self, ordered: Sequence[EncodedPair]) -> list[Sequence[EncodedPair]]:
+        """Runs of pairs, shortest first, whose padded size stays within the token budget."""
+        batches: list[Sequence[EncodedPair]] = []
+        start = 0
+        for end in range(1, len(ordered) + 1):
+            grown = (end + 1 - start) * len(ordered[end].ids) if end < len(ordered) else None
+            if grown is None or grown > self._batch_tokens:
+                batches.append(ordered[start:end])
+                start = end
+        return batches
+
+    def _run(self, batch: Sequence[EncodedPair]) -> list[float]:
+        import numpy as np
+
+        width = len(batch[-1].ids)
+        feed = {
+            "input_ids": np.array([[*pair.ids, *[self._encoder.pad_id] * (width - len(pair.ids))] for pair in batch]),
+            "attention_mask": np.array([[1] * len(pair.ids) + [0] * (width - len(pair.ids)) for pair in batch]),
+            "token_type_ids": np.array([[*pair.type_ids, *[0] * (width - len(pair.ids))] for pair in batch]),
+        }
+        wanted = [item.name for item in self._session.get_inputs()]
+        output = self._session.run(None, {name: feed[name] for name in wanted})[0]
+        logits: list[float] = np.asarray(output, dtype=np.float64).reshape(len(batch)).tolist()
+        return logits
+
+    @cached_property
+    def _encoder(self) -> PairEncoder:
+        from shadowdiff.rerankers.pairs import PairEncoder
+
+        return PairEncoder(self._files.tokenizer, self._max_length)
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        onnxruntime.set_default_logger_severity(4)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        # Weight-only 8-bit models are expanded once at load, not at every call; others have no such nodes.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+        try:
+            session = onnxruntime.InferenceSession(str(self._files.model), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ConfigError(
+                f"{self._files.model} is not an ONNX model that can be loaded: {_first_line(error)}"
+            ) from error
+        _check_graph(session, self._files.model)
+        return session
+
+
+def build(spec: Spec, context: BuildContext) -> OnnxCrossEncoder:
+    """`onnx:PATH[,max_length=512][,threads=N][,batch_tokens=2048][,input=title+body|body]`."""
+    options = Options(spec)
+    max_length = options.integer("max_length", MAX_LENGTH, minimum=8)
+    threads = options.integer("threads", _allowed_cores())
+    batch_tokens = options.integer("batch_tokens", BATCH_TOKENS)
+    options.choice("input", FORMS, TITLE_AND_BODY)
+    options.finish()
+    files = _find(spec)
+    longest = min(max_length, _longest_input(files.model.parent / "config.json"))
+    return OnnxCrossEncoder(spec, files, max_length=longest, threads=threads, batch_tokens=batch_tokens)
+
+
+def _find(spec: Spec) -> OnnxFiles:
+    if not spec.target:
+        raise SpecError("onnx needs a path: onnx:DIRECTORY")
+    path = Path(spec.target).expanduser()
+    if not path.exists():
+        raise ConfigError(f"no model at {path}")
+    model = path / MODEL_FILE if path.is_dir() else path
+    if not model.is_file():
+        raise ConfigError(f"{path} holds no {MODEL_FILE}")
+    tokenizer = model.parent / TOKENIZER_FILE
+    if not tokenizer.is_file():
+        raise ConfigError(f"{model.parent} holds no {TOKENIZER_FILE}; export it with the model")
+    return OnnxFiles(model, tokenizer)
+
+
+def _longest_input(config: Path) -> int:
+    """What the model's position embeddings allow; roberta-like models keep two of them for themselves."""
+    try:
+        described = json.loads(config.read_text(encoding="utf-8"))
+        positions = int(described.get("max_position_embeddings", MAX_LENGTH))
+    except FileNotFoundError:
+        return MAX_LENGTH
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(f"cannot read {config}: {error}") from error
+    return positions - 2 if "roberta" in str(described.get("model_type")) else positions
+
+
+def _check_graph(session: Any, model: Path) -> None:
+    inputs = {item.name for item in session.get_inputs()}
+    if not inputs >= REQUIRED_INPUTS or not inputs <= KNOWN_INPUTS:
+        raise ConfigError(
+            f"{model} has the inputs {', '.join(sorted(inputs))}; a cross-encoder has "
+            "input_ids, attention_mask and, for some, token_type_ids"
+        )
+    shape = session.get_outputs()[0].shape
+    if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
+        raise ConfigError(
+            f"{model} gives an output of shape {shape}; a reranker gives one logit per pair, shape (batch, 1)"
+        )
+
+
+def _allowed_cores() -> int:
+    import os
+
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,150 @@
+"""Kinds of reranker, found through the entry-point group `shadowdiff.rerankers`; built-ins register like plugins.
+
+To add a kind, put a module in your own package:
+
+    DESCRIPTION = "one line for `shadowdiff rerankers`"
+
+    def build(spec, context):          # a shadowdiff.protocols.Reranker or PoolReranker
+        options = Options(spec)
+        model = options.text("model")
+        options.finish()
+        return MyReranker(spec, model)
+
+and name it in that package's pyproject.toml:
+
+    [project.entry-points."shadowdiff.rerankers"]
+    mine = "my_package.my_module:build"
+
+Then `-B mine:target,model=x` works, and `shadowdiff.testing.RerankerContract`
+tells whether it keeps what every reranker must. Import heavy packages inside
+`build` or later, never at the top of the module.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+from shadowdiff.errors import ConfigError, SpecError
+from shadowdiff.protocols import PoolReranker, Reranker
+from shadowdiff.rerankers.spec import Spec, parse
+
+GROUP = "shadowdiff.rerankers"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildContext:
+    """What a builder may need beside its spec."""
+
+    names: Mapping[str, str]
+    """Short names of shadowdiff.toml."""
+    build: Callable[[Spec], Reranker | PoolReranker]
+    """Builds another reranker, for kinds that are made of others."""
+
+
+class Builder(Protocol):
+    """What an entry point names."""
+
+    def __call__(self, spec: Spec, context: BuildContext) -> Reranker | PoolReranker:
+        """Check the spec and make the reranker; load models later. Raises SpecError, ConfigError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One installed kind."""
+
+    scheme: str
+    description: str
+    provider: str
+    """Distribution and version."""
+    missing: str | None = None
+    """What to install before it can be used."""
+
+
+def installed() -> list[Installed]:
+    """Every kind that is installed, by scheme, working or not."""
+    return [_described(scheme, points) for scheme, points in sorted(_by_scheme().items())]
+
+
+def resolve(text: str, names: Mapping[str, str]) -> tuple[str, Spec]:
+    """The name to show and the spec that a string stands for: a short name of shadowdiff.toml, or a spec itself.
+
+    Raises SpecError for what is neither, and for a short name that hides a kind.
+    """
+    wanted = text.strip()
+    if wanted in names:
+        if wanted in _by_scheme():
+            raise SpecError(f"[rerankers] {wanted!r} in shadowdiff.toml hides the reranker of that name; rename it")
+        return wanted, parse(names[wanted])
+    spec = parse(wanted)
+    return str(spec), spec
+
+
+def build(spec: Spec, names: Mapping[str, str] | None = None) -> Reranker | PoolReranker:
+    """The reranker that a spec names. Raises SpecError, ConfigError."""
+    builder = _load(_the_one(spec, names or {}))
+    context = BuildContext(names or {}, lambda part: build(part, names))
+    return builder(spec, context)
+
+
+def _by_scheme() -> dict[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=GROUP):
+        same = found.setdefault(point.name, [])
+        if point not in same:
+            same.append(point)
+    return found
+
+
+def _the_one(spec: Spec, names: Mapping[str, str]) -> EntryPoint:
+    kinds = _by_scheme()
+    points = kinds.get(spec.scheme, [])
+    if not points:
+        near = difflib.get_close_matches(spec.scheme, [*kinds, *names], n=1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        named = f"; named in shadowdiff.toml: {', '.join(sorted(names))}" if names else ""
+        raise SpecError(f"no reranker {spec.scheme!r} in '{spec}'; installed: {', '.join(sorted(kinds))}{named}{hint}")
+    if len(points) > 1:
+        claimed = " and ".join(sorted(_provider(point) for point in points))
+        raise SpecError(f"{claimed} both claim the reranker {spec.scheme!r}; uninstall one of them")
+    return points[0]
+
+
+def _load(point: EntryPoint) -> Builder:
+    try:
+        builder: Builder = point.load()
+    except Exception as error:  # a stranger's module may raise anything while it is imported
+        raise ConfigError(f"the reranker {point.name!r} of {_provider(point)} cannot be imported: {error}") from error
+    return builder
+
+
+def _described(scheme: str, points: list[EntryPoint]) -> Installed:
+    provider = " and ".join(sorted(_provider(point) for point in points))
+    if len(points) > 1:
+        return Installed(scheme, "claimed twice", provider, "uninstall one of them")
+    try:
+        module: Any = __import__(points[0].module, fromlist=["DESCRIPTION"])
+    except Exception as error:
+        return Installed(scheme, "cannot be imported", provider, str(error))
+    return Installed(scheme, getattr(module, "DESCRIPTION", ""), provider, _missing(module))
+
+
+def _missing(module: Any) -> str | None:
+    extra: tuple[str, str] | None = getattr(module, "EXTRA", None)
+    if extra is None or find_spec(extra[0]) is not None:
+        return None
+    return install_hint(extra[1])
+
+
+def install_hint(extra: str) -> str:
+    """The command that installs one of our extras."""
+    return f"pip install 'shadowdiff[{extra}]'"
+
+
+def _provider(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.module

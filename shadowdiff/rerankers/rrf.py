@@ -1,0 +1,78 @@
+"""`rrf:PART+PART[,k=60]`: reciprocal rank fusion of other rerankers over the turn's pool."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from shadowdiff.errors import RerankerError, SpecError
+from shadowdiff.fusion import RRF_K, fuse_ranks
+from shadowdiff.protocols import Need, PooledTurn, PoolReranker, Prepares, Reranker
+from shadowdiff.ranking import rank_pool
+from shadowdiff.rerankers.documents import document_text
+from shadowdiff.rerankers.fingerprint import fingerprint
+from shadowdiff.rerankers.registry import BuildContext, resolve
+from shadowdiff.rerankers.spec import Options, Spec
+
+DESCRIPTION = "reciprocal rank fusion of others, as in rrf:cosine+bm25"
+
+Part = tuple[str, Reranker | PoolReranker]
+
+
+class ReciprocalRankFusion:
+    """Ranks by the sum over parts of 1 / (k + rank); an entry that no part ranks stays unranked."""
+
+    def __init__(self, spec: Spec, parts: Sequence[Part], k: int) -> None:
+        self.spec = spec
+        self.fingerprint = fingerprint("rrf/1", str(k), *(reranker.fingerprint for _, reranker in parts))
+        self.needs: frozenset[Need] = frozenset().union(
+            *(reranker.needs for _, reranker in parts if isinstance(reranker, PoolReranker))
+        )
+        self._parts = parts
+        self._k = k
+
+    def prepare(self) -> None:
+        """Load what the parts need."""
+        for _, reranker in self._parts:
+            if isinstance(reranker, Prepares):
+                reranker.prepare()
+
+    def score_pool(self, turn: PooledTurn) -> Sequence[float]:
+        """Fused scores. Raises RerankerError naming the part that failed."""
+        fused = dict(fuse_ranks([_ranked(part, turn) for part in self._parts], self._k))
+        return [fused.get(entry_id, -math.inf) for entry_id in turn.pool.entry_ids]
+
+
+def build(spec: Spec, context: BuildContext) -> ReciprocalRankFusion:
+    """Parts are specs without options, or short names of shadowdiff.toml."""
+    options = Options(spec)
+    k = options.integer("k", RRF_K)
+    options.finish()
+    names = [name for name in spec.target.split("+") if name]
+    if len(names) < 2:
+        raise SpecError(f"'{spec}': rrf needs at least two parts, as in rrf:cosine+bm25")
+    return ReciprocalRankFusion(spec, [(name, _build_part(spec, name, context)) for name in names], k)
+
+
+def _build_part(spec: Spec, name: str, context: BuildContext) -> Reranker | PoolReranker:
+    part = resolve(name, context.names)[1]
+    if part.scheme == spec.scheme:
+        raise SpecError(f"'{spec}': rrf cannot fuse an rrf; name the parts themselves")
+    return context.build(part)
+
+
+def _ranked(part: Part, turn: PooledTurn) -> list[str]:
+    """The entries that the part ranks, best first."""
+    name, reranker = part
+    try:
+        ranking = rank_pool(turn.pool, _scores(reranker, turn))
+    except RerankerError as error:
+        raise RerankerError(f"part {name!r}: {error}") from error
+    return list(ranking.ranks())
+
+
+def _scores(reranker: Reranker | PoolReranker, turn: PooledTurn) -> Sequence[float]:
+    if isinstance(reranker, PoolReranker):
+        return reranker.score_pool(turn)
+    documents = [document_text(item.entry, reranker.document_form) for item in turn.pool.entries]
+    return reranker.score(turn.turn.search_text, documents) if documents else []

@@ -1,0 +1,54 @@
+"""`served`: what production really returned on that turn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from shadowdiff.errors import RerankerError, SpecError
+from shadowdiff.protocols import Need, PooledTurn
+from shadowdiff.records import Turn
+from shadowdiff.rerankers.fingerprint import fingerprint
+from shadowdiff.rerankers.registry import BuildContext
+from shadowdiff.rerankers.spec import Options, Spec
+
+DESCRIPTION = "what production returned on that turn, as recorded"
+
+
+class Served:
+    """Ranks what was served, in the order served; everything else stays unranked."""
+
+    needs: frozenset[Need] = frozenset()
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.fingerprint = fingerprint("served/1")
+
+    def listed(self, turn: Turn) -> tuple[str, ...]:
+        """Entry ids as served, best first."""
+        return turn.served or ()
+
+    def score_pool(self, turn: PooledTurn) -> Sequence[float]:
+        """Synthetic scores, descending with the order served."""
+        if turn.turn.served is None:
+            raise RerankerError("nothing was recorded as served for this turn")
+        return scores_by_place(turn.pool.entry_ids, turn.turn.served)
+
+
+def scores_by_place(entry_ids: Sequence[str], listed: Sequence[str]) -> list[float]:
+    """Scores from n for the first of n listed entries down to 1; -inf for those not listed."""
+    places = {entry_id: float(len(listed) - place) for place, entry_id in enumerate(listed)}
+    return [places.get(entry_id, -math.inf) for entry_id in entry_ids]
+
+
+def build(spec: Spec, context: BuildContext) -> Served:
+    """`served` takes neither target nor options."""
+    refuse_target(spec)
+    Options(spec).finish()
+    return Served(spec)
+
+
+def refuse_target(spec: Spec) -> None:
+    """Raise SpecError where a kind without target was given one."""
+    if spec.target:
+        raise SpecError(f"'{spec}': {spec.scheme} takes nothing after the colon")

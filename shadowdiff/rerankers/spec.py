@@ -1,0 +1,117 @@
+"""Spec strings: `scheme[:target][,key=value]…`, the name and stored identity of a reranker.
+
+The scheme ends at the first colon and is never guessed. `str(spec)` is
+canonical (options sorted) and `parse(str(spec)) == spec`. What would otherwise
+end a part early is percent-encoded: commas, percent signs, white space at an
+edge, control characters; `=` ends a key at its first occurrence only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from shadowdiff.errors import SpecError
+
+SCHEME = re.compile(r"[a-z][a-z0-9-]*")
+KEY = re.compile(r"[a-z][a-z0-9_]*")
+SECRETS = frozenset({"api_key", "apikey", "key", "password", "secret", "token"})
+UNSAFE = re.compile(r"[,%\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|^\s|\s$")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A parsed spec. Raises SpecError for parts that no spec string can hold."""
+
+    scheme: str
+    target: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    """Sorted by key; keys are unique."""
+
+    def __post_init__(self) -> None:
+        if not SCHEME.fullmatch(self.scheme):
+            raise SpecError(f"{self.scheme!r} is no scheme: small letters, digits and hyphens, as in 'onnx:models/v3'")
+        keys = [key for key, _ in self.options]
+        for key in keys:
+            _check_key(key)
+        if len(set(keys)) < len(keys):
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise SpecError(f"option {twice!r} stands twice in a {self.scheme!r} spec")
+        object.__setattr__(self, "options", tuple(sorted(self.options)))
+
+    def __str__(self) -> str:
+        head = f"{self.scheme}:{_quoted(self.target)}" if self.target else self.scheme
+        return ",".join([head, *(f"{key}={_quoted(value)}" for key, value in self.options)])
+
+
+def parse(text: str) -> Spec:
+    """The spec that a string spells. Raises SpecError saying what is wrong and what was expected."""
+    head, *segments = text.strip().split(",")
+    scheme, _, target = head.partition(":")
+    return Spec(scheme.strip(), _unquoted(target), tuple(_option(segment, text) for segment in segments))
+
+
+def _option(segment: str, text: str) -> tuple[str, str]:
+    key, separator, value = segment.partition("=")
+    if not separator:
+        raise SpecError(f"{segment!r} in {text!r} is not key=value; write a comma inside a path as %2C")
+    return key.strip(), _unquoted(value)
+
+
+def _check_key(key: str) -> None:
+    if key in SECRETS:
+        raise SpecError(
+            f"option {key!r}: secrets never stand in a spec, which is stored and printed; use the environment"
+        )
+    if not KEY.fullmatch(key):
+        raise SpecError(f"{key!r} is no option name: small letters, digits and underscores")
+
+
+def _quoted(text: str) -> str:
+    return UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")), text)
+
+
+def _unquoted(text: str) -> str:
+    return unquote(text.strip(), encoding="utf-8", errors="surrogatepass")
+
+
+class Options:
+    """Reads a spec's options by type, and refuses those that nobody read."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._given = dict(spec.options)
+        self._known: list[str] = []
+
+    def text(self, key: str, default: str = "") -> str:
+        """The option, or the default."""
+        self._known.append(key)
+        return self._given.get(key, default)
+
+    def choice(self, key: str, choices: Sequence[str], default: str) -> str:
+        """One of `choices`."""
+        value = self.text(key, default)
+        if value not in choices:
+            raise SpecError(f"{key}={value} in '{self._spec}': must be one of {', '.join(choices)}")
+        return value
+
+    def integer(self, key: str, default: int, minimum: int = 1) -> int:
+        """A whole number, at least `minimum`."""
+        value = self.text(key, str(default))
+        if not re.fullmatch(r"\d{1,9}", value) or int(value) < minimum:
+            raise SpecError(f"{key}={value} in '{self._spec}': must be a whole number of at least {minimum}")
+        return int(value)
+
+    def finish(self) -> None:
+        """Refuse options that were not asked for, naming those that exist."""
+        unknown = sorted(set(self._given) - set(self._known))
+        if unknown:
+            known = ", ".join(sorted(self._known)) or "none"
+            raise SpecError(f"unknown option {unknown[0]!r} in '{self._spec}'; {self._spec.scheme} knows: {known}")
+
+
+def expand(text: str, names: Mapping[str, str]) -> Spec:
+    """The spec that a string spells, or that a short name of shadowdiff.toml stands for."""
+    return parse(names.get(text.strip(), text))
