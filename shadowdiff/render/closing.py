@@ -192,7 +192,7 @@ def _side_measures() -> list[tuple[str, SideMeasure, Callable[[Sides], bool]]]:
         ("failed turns", lambda side: Figure(f"{side.failed_turns:,}"), _always),
         ("entries outside the pool", lambda side: Figure(f"{side.outside_pool:,}"), _some_outside),
         ("latency, median", lambda side: _seconds(side.latency_p50_seconds), _some_timed),
-        ("latency, 95th per cent", lambda side: _seconds(side.latency_p95_seconds), _some_timed),
+        ("latency, 95th per cent", lambda side: _seconds(side.latency_p95_seconds), _some_p95),
         ("  turns timed", lambda side: Figure(f"{side.latency_turns:,}"), _some_timed),
         ("cost", _cost, _some_charged),
     ]
@@ -208,6 +208,10 @@ def _some_outside(sides: Sides) -> bool:
 
 def _some_timed(sides: Sides) -> bool:
     return any(side.latency_p50_seconds is not None for side in sides)
+
+
+def _some_p95(sides: Sides) -> bool:
+    return any(side.latency_p95_seconds is not None for side in sides)
 
 
 def _some_charged(sides: Sides) -> bool:

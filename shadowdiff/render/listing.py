@@ -40,10 +40,10 @@ def runs_json(runs: Sequence[Run]) -> str:
 def rerankers_table(rows: Sequence[tuple[str, str, str, str]], names: Mapping[str, str], width: int) -> str:
     """Kinds (scheme, description, provider, what is missing), then the short names of shadowdiff.toml."""
     kinds = [
-        (scheme, description + (f" (needs: {missing})" if missing else ""), by)
+        (scheme, by, description + (f" (needs: {missing})" if missing else ""))
         for scheme, description, by, missing in rows
     ]
-    text = _table([("scheme", "what it is", "from"), *kinds], width)
+    text = _table([("scheme", "from", "what it is"), *kinds], width)
     if names:
         text += "\n" + _table([("name", "stands for"), *sorted(names.items())], width)
     return text

@@ -96,6 +96,7 @@ def summary_json(summary: RunSummary) -> Json:
         "pairs": {label: _pair(pair) for label, pair in summary.pairs.items()},
         "noise": None if summary.noise is None else _pair(summary.noise),
         "sides": {label: _side_summary(side) for label, side in summary.sides.items()},
+        "timing": {label: _timing(side) for label, side in summary.sides.items()},
     }
 
 
@@ -295,9 +296,15 @@ def _side_summary(side: SideSummary) -> Json:
         "ranked_turns": side.ranked_turns,
         "failed_turns": side.failed_turns,
         "pairs": side.pairs,
-        "cached_pairs": side.cached_pairs,
         "truncated_pairs": side.truncated_pairs,
         "outside_pool": side.outside_pool,
+    }
+
+
+def _timing(side: SideSummary) -> Json:
+    """What differs between two runs of the same configuration: kept apart, so that the rest can be compared."""
+    return {
+        "cached_pairs": side.cached_pairs,
         "latency_turns": side.latency_turns,
         "latency_p50_seconds": side.latency_p50_seconds,
         "latency_p95_seconds": side.latency_p95_seconds,

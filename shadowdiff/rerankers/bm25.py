@@ -9,8 +9,7 @@ from shadowdiff.protocols import Need, PooledTurn
 from shadowdiff.rerankers.documents import document_text
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.registry import BuildContext
-from shadowdiff.rerankers.served import refuse_target
-from shadowdiff.rerankers.spec import Options, Spec
+from shadowdiff.rerankers.spec import Options, Spec, refuse_target
 
 DESCRIPTION = "lexical, with the org's whole knowledge base as statistics"
 
@@ -25,9 +24,9 @@ class Bm25:
         self.fingerprint = fingerprint("bm25/1")
 
     def score_pool(self, turn: PooledTurn) -> Sequence[float]:
-        """BM25 of each entry; 0.0 where it shares no term with the query."""
+        """BM25 of each entry; 0.0 where it shares no term with the query. Raises RerankerError."""
         if turn.lexical is None:
-            raise RerankerError("no term statistics for this turn's org")
+            raise RerankerError("no term statistics were built for this turn's org")
         return turn.lexical.scores(turn.turn.search_text, [document_text(item.entry) for item in turn.pool.entries])
 
 

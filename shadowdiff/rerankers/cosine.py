@@ -10,8 +10,7 @@ from shadowdiff.errors import RerankerError
 from shadowdiff.protocols import Need, PooledTurn
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.registry import BuildContext
-from shadowdiff.rerankers.served import refuse_target
-from shadowdiff.rerankers.spec import Options, Spec
+from shadowdiff.rerankers.spec import Options, Spec, refuse_target
 
 DESCRIPTION = "similarity of the stored embeddings of query and entry"
 
@@ -28,7 +27,7 @@ class Cosine:
     def score_pool(self, turn: PooledTurn) -> Sequence[float]:
         """Cosines in double precision, each row by itself; 0.0 where a vector is zero."""
         if turn.vectors is None:
-            raise RerankerError("the turn or an entry of its pool has no stored embedding; load with --embedder")
+            raise RerankerError("an embedding of this turn or of an entry in its pool is missing; load with --embedder")
         query = turn.vectors.query.astype(np.float64)
         entries = turn.vectors.entries.astype(np.float64)
         lengths = np.linalg.norm(entries, axis=1) * np.linalg.norm(query)

@@ -25,11 +25,11 @@ class Served:
         self.fingerprint = fingerprint("served/1")
 
     def listed(self, turn: Turn) -> tuple[str, ...]:
-        """Entry ids as served, best first."""
-        return turn.served or ()
+        """Entry ids as served, best first; one served twice stands at its better place."""
+        return tuple(dict.fromkeys(turn.served or ()))
 
     def score_pool(self, turn: PooledTurn) -> Sequence[float]:
-        """Synthetic scores, descending with the order served."""
+        """Synthetic scores: n for the first of n entries served, 1 for the last. Raises RerankerError."""
         if turn.turn.served is None:
             raise RerankerError("nothing was recorded as served for this turn")
         return scores_by_place(turn.pool.entry_ids, turn.turn.served)
@@ -46,9 +46,3 @@ def build(spec: Spec, context: BuildContext) -> Served:
     refuse_target(spec)
     Options(spec).finish()
     return Served(spec)
-
-
-def refuse_target(spec: Spec) -> None:
-    """Raise SpecError where a kind without target was given one."""
-    if spec.target:
-        raise SpecError(f"'{spec}': {spec.scheme} takes nothing after the colon")

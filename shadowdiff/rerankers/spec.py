@@ -2,14 +2,14 @@
 
 The scheme ends at the first colon and is never guessed. `str(spec)` is
 canonical (options sorted) and `parse(str(spec)) == spec`. What would otherwise
-end a part early is percent-encoded: commas, percent signs, white space at an
-edge, control characters; `=` ends a key at its first occurrence only.
+end a part early or be lost is percent-encoded: commas, percent signs, white
+space at an edge, control characters; `=` ends a key at its first occurrence.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -17,7 +17,12 @@ from shadowdiff.errors import SpecError
 
 SCHEME = re.compile(r"[a-z][a-z0-9-]*")
 KEY = re.compile(r"[a-z][a-z0-9_]*")
-SECRETS = frozenset({"api_key", "apikey", "key", "password", "secret", "token"})
+SECRETS = frozenset(
+    ["access_key", "access_token", "api_key", "api_token", "apikey", "auth_token", "client_secret", "key"]
+    + ["passwd", "password", "secret", "secret_key", "token"]
+)
+URL_WITH_PASSWORD = re.compile(r"://[^/?#@]*:[^/?#@]*@")
+NO_SECRETS = "secrets never stand in a spec, which is stored and printed; use the environment"
 UNSAFE = re.compile(r"[,%\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|^\s|\s$")
 
 
@@ -33,6 +38,8 @@ class Spec:
     def __post_init__(self) -> None:
         if not SCHEME.fullmatch(self.scheme):
             raise SpecError(f"{self.scheme!r} is no scheme: small letters, digits and hyphens, as in 'onnx:models/v3'")
+        if URL_WITH_PASSWORD.search(self.target):
+            raise SpecError(f"the URL of a {self.scheme!r} spec holds a password; {NO_SECRETS}")
         keys = [key for key, _ in self.options]
         for key in keys:
             _check_key(key)
@@ -56,15 +63,13 @@ def parse(text: str) -> Spec:
 def _option(segment: str, text: str) -> tuple[str, str]:
     key, separator, value = segment.partition("=")
     if not separator:
-        raise SpecError(f"{segment!r} in {text!r} is not key=value; write a comma inside a path as %2C")
+        raise SpecError(f"{segment!r} after a comma in {text!r} is not key=value; write a comma inside a path as %2C")
     return key.strip(), _unquoted(value)
 
 
 def _check_key(key: str) -> None:
     if key in SECRETS:
-        raise SpecError(
-            f"option {key!r}: secrets never stand in a spec, which is stored and printed; use the environment"
-        )
+        raise SpecError(f"option {key!r}: {NO_SECRETS}")
     if not KEY.fullmatch(key):
         raise SpecError(f"{key!r} is no option name: small letters, digits and underscores")
 
@@ -100,7 +105,7 @@ class Options:
     def integer(self, key: str, default: int, minimum: int = 1) -> int:
         """A whole number, at least `minimum`."""
         value = self.text(key, str(default))
-        if not re.fullmatch(r"\d{1,9}", value) or int(value) < minimum:
+        if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < minimum:
             raise SpecError(f"{key}={value} in '{self._spec}': must be a whole number of at least {minimum}")
         return int(value)
 
@@ -112,6 +117,7 @@ class Options:
             raise SpecError(f"unknown option {unknown[0]!r} in '{self._spec}'; {self._spec.scheme} knows: {known}")
 
 
-def expand(text: str, names: Mapping[str, str]) -> Spec:
-    """The spec that a string spells, or that a short name of shadowdiff.toml stands for."""
-    return parse(names.get(text.strip(), text))
+def refuse_target(spec: Spec) -> None:
+    """Raise SpecError where a kind without target was given one."""
+    if spec.target:
+        raise SpecError(f"'{spec}': {spec.scheme} takes nothing after the colon")

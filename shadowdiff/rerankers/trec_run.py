@@ -5,21 +5,36 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import re
+import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from shadowdiff.errors import ConfigError, RerankerError, SpecError
 from shadowdiff.protocols import Need, PooledTurn
 from shadowdiff.records import Turn
-from shadowdiff.rerankers.fingerprint import fingerprint
+from shadowdiff.rerankers.fingerprint import file_hash
 from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.spec import Options, Spec
 
 DESCRIPTION = "rankings from a TREC run file (turn_id Q0 entry_id rank score tag), plain or .gz"
 FIELDS = 6
+BLANK = re.compile(r"[ \t]+")
+"""Only these separate fields: an entry id may hold any other character."""
 
 Rankings = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of a run file."""
+
+    turn_id: str
+    entry_id: str
+    rank: int
+    score: float
 
 
 class TrecRun:
@@ -29,7 +44,7 @@ class TrecRun:
 
     def __init__(self, spec: Spec, path: Path) -> None:
         self.spec = spec
-        self.fingerprint = fingerprint("run/1", files=[path])
+        self.fingerprint = file_hash(path)
         self._path = path
 
     def prepare(self) -> None:
@@ -37,25 +52,27 @@ class TrecRun:
         self._rankings  # noqa: B018 a cached property
 
     def listed(self, turn: Turn) -> tuple[str, ...]:
-        """Entry ids in the file's order: score descending, then place in the file."""
+        """Entry ids in the file's order: score descending, then rank, then place in the file. Raises ConfigError."""
         return tuple(self._rankings.get(turn.turn_id, {}))
 
     def score_pool(self, turn: PooledTurn) -> Sequence[float]:
-        """The file's scores; -inf for entries that it does not list."""
+        """The file's scores; -inf for entries that it does not list. Raises RerankerError, ConfigError."""
         scores = self._rankings.get(turn.turn.turn_id)
         if scores is None:
-            raise RerankerError(f"{self._path.name} has no ranking for this turn")
+            raise RerankerError(f"{self._path.name} has no line for turn {turn.turn.turn_id!r}")
         return [scores.get(entry_id, -math.inf) for entry_id in turn.pool.entry_ids]
 
     @cached_property
     def _rankings(self) -> Rankings:
-        rankings: Rankings = {}
-        for number, line in enumerate(_lines(self._path), start=1):
-            if line.strip():
-                _add(rankings, line, f"{self._path}:{number}")
-        return {
-            turn_id: dict(sorted(scores.items(), key=lambda item: -item[1])) for turn_id, scores in rankings.items()
-        }
+        by_turn: dict[str, dict[str, _Line]] = {}
+        for number, text in enumerate(_lines(self._path), start=1):
+            if not text.strip():
+                continue
+            where = f"{self._path}:{number}"
+            line = _parse(text, where)
+            if by_turn.setdefault(line.turn_id, {}).setdefault(line.entry_id, line) is not line:
+                raise ConfigError(f"{where}: entry {line.entry_id!r} stands twice for turn {line.turn_id!r}")
+        return {turn_id: _ordered(list(lines.values())) for turn_id, lines in by_turn.items()}
 
 
 def build(spec: Spec, context: BuildContext) -> TrecRun:
@@ -69,23 +86,41 @@ def build(spec: Spec, context: BuildContext) -> TrecRun:
     return TrecRun(spec, path)
 
 
+def _ordered(lines: list[_Line]) -> dict[str, float]:
+    """Scores by entry id, best first, strictly falling.
+
+    Tied scores are raised by the smallest steps that keep the file's ranks:
+    a run file's order is its author's, and ties would fall to the pool's order.
+    """
+    lines.sort(key=lambda line: (-line.score, line.rank))
+    scores: dict[str, float] = {}
+    below = -math.inf
+    for line in reversed(lines):
+        below = line.score if line.score > below else math.nextafter(below, math.inf)
+        scores[line.entry_id] = below
+    return dict(reversed(scores.items()))
+
+
 def _lines(path: Path) -> Iterator[str]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as raw:
-            yield from io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+            yield from io.TextIOWrapper(raw, encoding="utf-8-sig", newline="\n")
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
 
 
-def _add(rankings: Rankings, line: str, where: str) -> None:
-    fields = line.split()
+def _parse(text: str, where: str) -> _Line:
+    fields = BLANK.split(text.strip(" \t\r\n"))
     if len(fields) != FIELDS:
         raise ConfigError(f"{where}: expected 'turn_id Q0 entry_id rank score tag', found {len(fields)} fields")
-    turn_id, _, entry_id, _, written, _ = fields
-    scores = rankings.setdefault(turn_id, {})
-    if entry_id in scores:
-        raise ConfigError(f"{where}: entry {entry_id!r} stands twice for turn {turn_id!r}")
-    scores[entry_id] = _score(written, where)
+    turn_id, _, entry_id, rank, score, _ = fields
+    return _Line(turn_id, entry_id, _rank(rank, where), _score(score, where))
+
+
+def _rank(written: str, where: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", written):
+        raise ConfigError(f"{where}: the rank must be a whole number, not {written!r}")
+    return int(written)
 
 
 def _score(written: str, where: str) -> float:

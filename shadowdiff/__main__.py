@@ -1,0 +1,5 @@
+"""`python -m shadowdiff`."""
+
+from shadowdiff.cli.main import main
+
+main()

@@ -1,0 +1,192 @@
+"""Fixtures of the whole suite: an embedded Postgres per worker, databases that no other test sees, the real CLI."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from sqlalchemy import Engine, create_engine, text
+
+from shadowdiff import embedded
+from shadowdiff.database import parse_url, source_engine, store_engine
+from shadowdiff.sources.bundle import Bundle, read_bundle
+from shadowdiff.sources.postgres import PostgresSource
+from shadowdiff.store.ingest import ingest
+from shadowdiff.store.migrate import upgrade
+from shadowdiff.store.runs import RunStore
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "sample_sessions"
+MODEL = SAMPLE / "models" / "minilm-l6-v3"
+SHARED = ROOT.parent / "shared"
+
+settings.register_profile("shadowdiff", deadline=None)
+settings.load_profile("shadowdiff")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Finished]
+
+
+@pytest.fixture(scope="session")
+def server_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Home of this worker's embedded server, stopped at the end."""
+    home = tmp_path_factory.mktemp("home")
+    embedded.ensure_running(home)
+    yield home
+    embedded.stop(home)
+
+
+@pytest.fixture(scope="session")
+def server_url(server_home: Path) -> str:
+    """URL of this worker's embedded server."""
+    return embedded.ensure_running(server_home)
+
+
+@pytest.fixture(scope="session")
+def sample() -> Bundle:
+    """The sample bundle, read once."""
+    return read_bundle(SAMPLE)
+
+
+@pytest.fixture(scope="session")
+def make_database(server_url: str) -> Callable[[str | None], str]:
+    """Creates a database, from a template if one is named, and returns its URL."""
+
+    def make(template: str | None = None) -> str:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        admin = create_engine(parse_url(server_url), isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            source = f" TEMPLATE {template}" if template else ""
+            connection.execute(text(f"CREATE DATABASE {name}{source}"))
+        admin.dispose()
+        return parse_url(server_url).set(database=name).render_as_string(hide_password=False)
+
+    return make
+
+
+def _name(url: str) -> str:
+    return str(parse_url(url).database)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(make_database: Callable[[str | None], str]) -> str:
+    """Name of a migrated, empty database."""
+    url = make_database(None)
+    engine = store_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    return _name(url)
+
+
+@pytest.fixture(scope="session")
+def sample_template(make_database: Callable[[str | None], str], migrated_template: str, sample: Bundle) -> str:
+    """Name of a database with the sample loaded."""
+    url = make_database(migrated_template)
+    engine = store_engine(url)
+    load(engine, sample)
+    engine.dispose()
+    return _name(url)
+
+
+def load(engine: Engine, bundle: Bundle) -> None:
+    """Load a bundle with its embeddings, if it has them."""
+    vectors = bundle.embeddings
+    ingest(
+        engine,
+        bundle.entries,
+        bundle.sessions,
+        bundle.labels,
+        entry_vectors=vectors.entries if vectors else None,
+        turn_vectors=vectors.turns if vectors else None,
+        embedding_model=vectors.model if vectors else None,
+    )
+
+
+@pytest.fixture
+def bare_url(make_database: Callable[[str | None], str]) -> str:
+    """A database without any table."""
+    return make_database(None)
+
+
+@pytest.fixture
+def empty_url(make_database: Callable[[str | None], str], migrated_template: str) -> str:
+    """A migrated database of this test's own, without sessions."""
+    return make_database(migrated_template)
+
+
+@pytest.fixture
+def sample_url(make_database: Callable[[str | None], str], sample_template: str) -> str:
+    """A database of this test's own, with the sample loaded."""
+    return make_database(sample_template)
+
+
+@pytest.fixture
+def empty_engine(empty_url: str) -> Iterator[Engine]:
+    """A writing engine on a migrated, empty database."""
+    engine = store_engine(empty_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sample_store(sample_url: str) -> Iterator[RunStore]:
+    """The store beside the sample."""
+    engine = store_engine(sample_url)
+    yield RunStore(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def sample_source(sample_url: str) -> Iterator[PostgresSource]:
+    """The sample as a source, read-only."""
+    engine = source_engine(sample_url)
+    yield PostgresSource(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Runs the real command line in a subprocess, in an empty directory, without the caller's environment."""
+
+    def run(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Finished:
+        command = [sys.executable, "-m", "shadowdiff", *map(str, arguments)]
+        finished = subprocess.run(
+            command,
+            capture_output=True,
+            cwd=cwd or tmp_path,
+            env=clean_environment(tmp_path) | dict(env or {}),
+            timeout=240,
+            check=False,
+        )
+        return Finished(finished.returncode, finished.stdout.decode(), finished.stderr.decode())
+
+    return run
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """This process's environment without anything that steers shadowdiff or colours."""
+    steering = ("SHADOWDIFF_", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
+    return kept | {"SHADOWDIFF_HOME": str(home / "unused-home")}
+
+
+@pytest.fixture
+def database(sample_url: str) -> dict[str, str]:
+    """Environment that points the command line at the sample."""
+    return {"SHADOWDIFF_DATABASE_URL": sample_url}
