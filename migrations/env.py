@@ -6,7 +6,8 @@ import os
 
 from alembic import context
 from alembic.script.revision import RevisionError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect
+from sqlalchemy.schema import CreateSchema
 
 from shadowdiff.database import store_engine
 from shadowdiff.store.schema import SCHEMA, metadata
@@ -28,7 +29,10 @@ def migrate(connection: Connection) -> None:
         compare_server_default=True,
     )
     with context.begin_transaction():
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        if not inspect(connection).has_schema(
+            SCHEMA
+        ):  # IF NOT EXISTS would ask for the right to create it all the same
+            connection.execute(CreateSchema(SCHEMA))
         context.run_migrations()
 
 

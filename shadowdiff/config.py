@@ -52,8 +52,8 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.
     replay = document.get("replay", {})
     return Settings(
         home=_home(environment),
-        database_url=environment.get("SHADOWDIFF_DATABASE_URL") or document.get("database", {}).get("url"),
-        store_url=environment.get("SHADOWDIFF_STORE_URL") or document.get("store", {}).get("url"),
+        database_url=environment.get("SHADOWDIFF_DATABASE_URL") or document.get("database", {}).get("url") or None,
+        store_url=environment.get("SHADOWDIFF_STORE_URL") or document.get("store", {}).get("url") or None,
         rerankers=document.get("rerankers", {}),
         baseline=replay.get("baseline"),
         others=tuple(replay.get("others", ())),
@@ -62,7 +62,7 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.
 
 
 def _config_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
-    named = file or (Path(environment["SHADOWDIFF_CONFIG"]) if environment.get("SHADOWDIFF_CONFIG") else None)
+    named = file or (_expanded(environment["SHADOWDIFF_CONFIG"]) if environment.get("SHADOWDIFF_CONFIG") else None)
     if named is not None:
         if not named.is_file():
             raise ConfigError(f"no configuration file at {named}")
@@ -71,9 +71,17 @@ def _config_file(file: Path | None, environment: Mapping[str, str]) -> Path | No
     return default if default.is_file() else None
 
 
+def _expanded(text: str) -> Path:
+    """A path from the environment, where no shell may have expanded its `~`."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{text}: {error}") from error
+
+
 def _home(environment: Mapping[str, str]) -> Path:
     if environment.get("SHADOWDIFF_HOME"):
-        return Path(environment["SHADOWDIFF_HOME"]).expanduser().absolute()
+        return _expanded(environment["SHADOWDIFF_HOME"]).absolute()
     import platformdirs
 
     return platformdirs.user_data_path("shadowdiff", appauthor=False)
@@ -82,7 +90,7 @@ def _home(environment: Mapping[str, str]) -> Path:
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
     for section, content in document.items():
         _check_section(path, section, content)
@@ -93,7 +101,7 @@ def _check_section(path: Path, section: str, content: Any) -> None:
     if section not in KNOWN_KEYS:
         raise ConfigError(f"{path}: unknown section [{section}]; known: {', '.join(sorted(KNOWN_KEYS))}")
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: [{section}] must be a table, not {content!r}")
+        raise ConfigError(f"{path}: [{section}] must be a table, not {_kind(content)}")
     known = KNOWN_KEYS[section]
     for key, value in content.items():
         if known and key not in known:
@@ -103,6 +111,14 @@ def _check_section(path: Path, section: str, content: Any) -> None:
 
 def _check_value(path: Path, where: str, expected: type, value: Any) -> None:
     if expected is list and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
-        raise ConfigError(f"{path}: {where} must be a list of strings, not {value!r}")
+        raise ConfigError(f"{path}: {where} must be a list of strings, not {_kind(value)}")
     if expected is str and not isinstance(value, str):
-        raise ConfigError(f"{path}: {where} must be a string, not {value!r}")
+        raise ConfigError(f"{path}: {where} must be a string, not {_kind(value)}")
+
+
+def _kind(value: Any) -> str:
+    """What a wrong value is, without showing it: it may hold a password."""
+    if isinstance(value, list):
+        return "a list" if all(isinstance(item, str) for item in value) else "a list of other things"
+    kinds = {str: "a string", bool: "true or false", int: "a number", float: "a number", dict: "a table"}
+    return kinds.get(type(value), "a date or time")

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 10
 STATEMENT_TIMEOUT_MILLISECONDS = 120_000
-SECRET_PARAMETERS = frozenset({"password", "sslpassword", "passfile"})
+SECRET_WORDS = ("pass", "secret", "scram")
+"""Whatever connection parameter has one of these in its name is never shown."""
 
 
 def parse_url(text: str) -> URL:
@@ -27,27 +28,34 @@ def parse_url(text: str) -> URL:
 
     try:
         url = make_url(text)
-    except (ArgumentError, ValueError) as error:
+    except (ArgumentError, ValueError):  # their messages may repeat the URL
         raise ConfigError(
             "the database URL does not parse; expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-        ) from error
+        ) from None
     if url.get_backend_name() not in {"postgresql", "postgres"}:
         raise ConfigError(f"shadowdiff reads and writes Postgres only, not {url.get_backend_name()!r}")
+    if text.count("@") > 1 or "@" in (url.database or ""):
+        raise ConfigError("the database URL holds an @ or / that is part of a name or password; write %40 or %2F there")
     return url.set(drivername="postgresql+psycopg")
 
 
 def masked(url: URL) -> str:
     """The URL as it may be printed or stored: no password, wherever it stands."""
-    secret = {key: "***" for key in url.query if key in SECRET_PARAMETERS}
+    secret = {key: "***" for key in url.query if _is_secret(key)}
     shown = url.set(drivername="postgresql").update_query_dict(secret)
-    return shown.render_as_string(hide_password=True)
+    return shown.render_as_string(hide_password=True).replace("=%2A%2A%2A", "=***")
+
+
+def _is_secret(parameter: str) -> bool:
+    return any(word in parameter.lower() for word in SECRET_WORDS)
 
 
 def store_engine(text: str) -> Engine:
     """An engine that may write."""
     from sqlalchemy import create_engine
 
-    return create_engine(parse_url(text), connect_args=_connect_args(), pool_pre_ping=True)
+    url = parse_url(text)
+    return create_engine(url, connect_args=_connect_args(url), pool_pre_ping=True)
 
 
 def source_engine(text: str) -> Engine:
@@ -56,9 +64,9 @@ def source_engine(text: str) -> Engine:
     Production is never written to: the session default and each BEGIN both
     say so, and the server refuses whatever would write.
     """
-    from sqlalchemy import create_engine, event
+    from sqlalchemy import event
 
-    engine = create_engine(parse_url(text), connect_args=_connect_args(), pool_pre_ping=True)
+    engine = store_engine(text)
 
     @event.listens_for(engine, "connect")
     def make_read_only(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -71,8 +79,10 @@ def source_engine(text: str) -> Engine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _connect_args() -> dict[str, object]:
-    return {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "shadowdiff"}
+def _connect_args(url: URL) -> dict[str, object]:
+    """Our defaults for what the URL leaves open."""
+    defaults = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "shadowdiff"}
+    return {name: value for name, value in defaults.items() if name not in url.query}
 
 
 @contextmanager
@@ -84,45 +94,55 @@ def database_errors(kind: type[DatabaseError], what: str, url: URL) -> Iterator[
         yield
     except DBAPIError as error:
         raise kind(f"{what} failed on {masked(url)}: {_reason(error, url)}") from error
+    except UnicodeEncodeError as error:
+        shown = ascii(error.object)[:60]
+        raise kind(
+            f"{what} failed on {masked(url)}: {shown} is not valid Unicode, and Postgres cannot hold it"
+        ) from error
 
 
 def _reason(error: DBAPIError, url: URL) -> str:
     from psycopg import errors
 
     original = error.orig
-    text = _without_password(str(original), url)
+    first = _without_password(_first_line(str(original)), url)
     match original:
         case errors.UndefinedTable() | errors.InvalidSchemaName() | errors.UndefinedColumn():
-            return f"{_first_line(text)}; the schema is missing or old, run: shadowdiff db upgrade"
-        case errors.QueryCanceled():
-            return f"a statement ran longer than {STATEMENT_TIMEOUT_MILLISECONDS // 1000} s and was cancelled"
+            return f"{first}; the schema is missing or old, run: shadowdiff db upgrade"
+        case errors.QueryCanceled() if "statement timeout" in str(original):
+            return (
+                "a statement ran into the statement timeout and was cancelled; select less, or see what slows Postgres"
+            )
         case errors.InsufficientPrivilege():
-            return f"{_first_line(text)}; grant it, or connect as another role"
-    return _connection_reason(text)
+            return f"{first}; grant it, or connect as another role"
+        case errors.UniqueViolation():
+            return f"{first}; did another command write it at the same time?"
+    return _connection_reason(str(original)) or first
 
 
-def _connection_reason(text: str) -> str:
-    if "password authentication failed" in text:
-        return "password authentication failed; check user and password in the URL"
-    if "Connection refused" in text or "No such file or directory" in text:
-        return "nothing listens there; is Postgres running, and are host and port right?"
-    if "resolve host" in text or "Name or service not known" in text:
-        return "the host name is unknown; check the URL"
-    if "timeout expired" in text:
-        return f"no answer within {CONNECT_TIMEOUT_SECONDS} s; check host, port and firewall"
-    return _first_line(text)
+CONNECTION_REASONS = (
+    ("password authentication failed", "password authentication failed; check user and password in the URL"),
+    ("no password supplied", "it asks for a password and the URL has none"),
+    ("Is the server running", "nothing listens there; is Postgres running, and are host and port right?"),
+    ("resolve host", "the host name is unknown; check the URL"),
+    ("Name or service not known", "the host name is unknown; check the URL"),
+    ("timeout expired", "no answer in time; check host, port and firewall"),
+)
+"""What libpq says when it cannot connect, and what we say: it gives no error codes."""
+
+
+def _connection_reason(text: str) -> str | None:
+    return next((reason for sign, reason in CONNECTION_REASONS if sign in text), None)
 
 
 def _without_password(text: str, url: URL) -> str:
-    secrets = [url.password, *(url.query.get(key) for key in SECRET_PARAMETERS)]
+    secrets = [url.password, *(value for key, value in url.normalized_query.items() if _is_secret(key))]
     for secret in secrets:
-        if isinstance(secret, str) and secret:
-            text = text.replace(secret, "***")
+        for part in (secret,) if isinstance(secret, str) else secret or ():
+            text = text.replace(part, "***") if part else text
     return text
 
 
 def _first_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return re.sub(
-        r"^(connection failed: )+", "", lines[-1] if "FATAL" in text and lines else (lines or ["unknown error"])[0]
-    )
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["unknown error"]
+    return re.sub(r"^(connection failed: )+", "", lines[-1] if "FATAL" in text else lines[0])

@@ -36,7 +36,7 @@ def command(invocation: Invocation, /, last: int, **options: Any) -> None:
     bundle = read_bundle(directory)
     diagnostics.note(load_bundle(invocation, bundle))
     window = Window(last=last, org_ids=tuple(sorted({session.org_id for session in bundle.sessions})))
-    sides = SideOptions("cosine", (f"onnx:{_shortest(directory / MODEL)}",), {})
+    sides = SideOptions("cosine", (MODEL.name,), names={MODEL.name: f"onnx:{_shortest(directory / MODEL)}"})
     how = {"no_cache": False, "latency_turns": LATENCY_TURNS}
     run = replay_sessions(invocation, sides, RunConfig(window=window), **how)
     write_run(run, invocation.store, output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from pathlib import Path
 
@@ -67,12 +66,7 @@ def cli(ctx: click.Context, config: Path | None, debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code."""
-    code = _run(sys.argv[1:] if arguments is None else arguments)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _leave_closed_pipe()
-    sys.exit(code)
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
 
 
 def _run(arguments: list[str]) -> int:
@@ -88,8 +82,6 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         diagnostics.error(error.format_message())
         return ExitCode.USAGE
-    except BrokenPipeError:
-        return _leave_closed_pipe()
     except (click.Abort, KeyboardInterrupt):
         diagnostics.error("interrupted")
         return ExitCode.INTERRUPTED
@@ -99,9 +91,3 @@ def _run(arguments: list[str]) -> int:
         diagnostics.error(str(error))
         return error.exit_code
     return int(result) if isinstance(result, int) else ExitCode.DONE
-
-
-def _leave_closed_pipe() -> int:
-    """The reader has seen enough (`| head`): nothing failed, and the interpreter must not complain at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return ExitCode.DONE

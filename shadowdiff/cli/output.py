@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
-from shadowdiff.errors import ConfigError
+from shadowdiff.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
     from shadowdiff.records import Run, SessionOutcome
@@ -141,7 +141,9 @@ def opened(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-        yield sys.stdout
+        with _pipe_may_close():
+            yield sys.stdout
+            sys.stdout.flush()
         return
     try:
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -157,6 +159,16 @@ def opened(path: Path | None) -> Iterator[TextIO]:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _pipe_may_close() -> Iterator[None]:
+    """The reader has seen enough (`| head`): nothing failed, and the interpreter must not complain at exit."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(ExitCode.DONE) from None
 
 
 def _umask() -> int:

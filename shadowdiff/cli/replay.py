@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,9 @@ class SideOptions:
 
     baseline: str
     others: tuple[str, ...]
-    min_scores: Mapping[str, float]
+    min_scores: Mapping[str, float] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Short names beside those of shadowdiff.toml."""
 
 
 @click.command("replay", epilog=EPILOG)
@@ -114,13 +116,12 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
 
 def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfig, **how: Any) -> Run:
     """Build the sides, replay, and return the finished run. `how`: no_cache, latency_turns."""
-    from shadowdiff.replay.sides import build_sides, prepare
+    from shadowdiff.replay.sides import build_sides
 
-    contenders = build_sides(sides.baseline, sides.others, invocation.settings.rerankers, sides.min_scores)
-    source, _ = invocation.source, invocation.store
-    source.session_ids(config.window)
-    prepare(contenders)
-    return _carry_out(invocation, contenders, config, **how)
+    names = {**invocation.settings.rerankers, **sides.names}
+    contenders = build_sides(sides.baseline, sides.others, names, sides.min_scores)
+    replay = _replay(invocation, contenders, **how)
+    return _finished(invocation, replay, replay.start(config))
 
 
 def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
@@ -176,11 +177,6 @@ def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
     return _finished(invocation, replay, run)
 
 
-def _carry_out(invocation: Invocation, contenders: tuple[Contender, ...], config: RunConfig, **how: Any) -> Run:
-    replay = _replay(invocation, contenders, **how)
-    return _finished(invocation, replay, replay.start(config))
-
-
 def _replay(invocation: Invocation, contenders: tuple[Contender, ...], *, no_cache: bool, latency_turns: int) -> Replay:
     from shadowdiff import diagnostics
     from shadowdiff.replay.execute import Replay
@@ -197,8 +193,6 @@ def _replay(invocation: Invocation, contenders: tuple[Contender, ...], *, no_cac
 
 
 def _finished(invocation: Invocation, replay: Replay, run: Run) -> Run:
-    from dataclasses import replace
-
     from shadowdiff import diagnostics
 
     try:

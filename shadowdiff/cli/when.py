@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    Base = click.ParamType[datetime]
+else:
+    Base = click.ParamType  # not generic before click 8.4
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-class When(click.ParamType[datetime]):
+class When(Base):
     """A moment: an age before now, or an ISO 8601 date or time (UTC where it names no zone)."""
 
     name = "24h|DATE"
@@ -28,12 +34,12 @@ class When(click.ParamType[datetime]):
 
 
 def parse_when(text: str, now: datetime) -> datetime | None:
-    """The moment meant, or None where it cannot be read."""
+    """The moment meant, in UTC, or None where it cannot be read."""
     age = re.fullmatch(r"(\d+)([mhdw])", text.strip())
     try:
         if age:
             return now - timedelta(**{UNITS[age[2]]: int(age[1])})
         moment = datetime.fromisoformat(text.strip())
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

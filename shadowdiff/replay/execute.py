@@ -16,7 +16,7 @@ from shadowdiff.records import Run, RunConfig, RunStatus, RunSummary, Session, S
 from shadowdiff.replay.batch import BatchReplayer
 from shadowdiff.replay.latency import Latency, measure
 from shadowdiff.replay.score import ScoreCache
-from shadowdiff.replay.sides import Contender
+from shadowdiff.replay.sides import Contender, prepare
 from shadowdiff.store.runs import RunStore
 from shadowdiff.summary import SummaryBuilder
 
@@ -54,10 +54,14 @@ class Replay:
     on_warning: Callable[[str], None] = lambda text: None
 
     def start(self, config: RunConfig) -> Run:
-        """Freeze the selection and store the run before anything is computed. Raises ConfigError if it is empty."""
+        """Freeze the selection, load the models and store the run, before anything is computed.
+
+        Raises ConfigError when nothing is selected or a reranker cannot be loaded.
+        """
         session_ids = self.source.session_ids(config.window)
         if not session_ids:
             raise ConfigError(f"no sessions {describe_window(config.window)}; nothing to replay")
+        prepare(self.contenders)
         sides = tuple(contender.side for contender in self.contenders)
         started_at = datetime.now(UTC)
         run_id = f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

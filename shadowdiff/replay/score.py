@@ -11,7 +11,6 @@ from typing import Protocol, TypeVar
 
 from shadowdiff.errors import RerankerError
 from shadowdiff.protocols import (
-    BatchReranker,
     ListingReranker,
     PairScores,
     PooledTurn,
@@ -21,7 +20,7 @@ from shadowdiff.protocols import (
 )
 from shadowdiff.ranking import rank_pool
 from shadowdiff.records import Ranking, ScoreCounts
-from shadowdiff.rerankers.documents import document_text
+from shadowdiff.rerankers.scoring import request_of, score_requests
 from shadowdiff.store.runs import CachedScore
 
 TURNS_PER_CALL = 8
@@ -101,7 +100,7 @@ def _rank_one_pool(reranker: PoolReranker, turn: PooledTurn) -> RankedTurn:
 
 def _rank_by_text(reranker: Reranker, turns: Sequence[PooledTurn], cache: ScoreCache) -> list[RankResult]:
     """Score together what the cache lacks; if that fails, turn by turn, so that only the bad turn fails."""
-    requests = [_request(reranker, turn) for turn in turns]
+    requests = [request_of(reranker, turn) for turn in turns]
     keys = [_pair_keys(request) for request in requests]
     known = cache.cached_scores(reranker.fingerprint, sorted({key for row in keys for key in row}))
     missing = [_missing(request, row, known) for request, row in zip(requests, keys, strict=True)]
@@ -122,11 +121,6 @@ def _ranked(
         pairs=len(keys), cached=sum(key in known for key in keys), truncated=sum(item.truncated for item in found)
     )
     return _guarded(lambda: RankedTurn(rank_pool(turn.pool, [item.score for item in found]), counts))
-
-
-def _request(reranker: Reranker, turn: PooledTurn) -> ScoreRequest:
-    documents = tuple(document_text(item.entry, reranker.document_form) for item in turn.pool.entries)
-    return ScoreRequest(turn.turn.search_text, documents)
 
 
 def _guarded(work: Callable[[], R]) -> R | RerankerError:
@@ -170,32 +164,15 @@ def _score_missing(reranker: Reranker, missing: Sequence[_Missing]) -> list[dict
 
 def _score(reranker: Reranker, missing: Sequence[_Missing]) -> Iterator[dict[bytes, CachedScore]]:
     requests = [request for request, _ in missing]
-    for (request, keys), pairs in zip(missing, score_requests(reranker, requests), strict=True):
-        _check_scores(request, pairs)
+    for (_, keys), pairs in zip(missing, score_requests(reranker, requests), strict=True):
+        _check_finite(pairs)
         yield {
             key: CachedScore(float(score), truncated)
             for key, score, truncated in zip(keys, pairs.scores, pairs.truncated, strict=True)
         }
 
 
-def score_requests(reranker: Reranker, requests: Sequence[ScoreRequest]) -> Sequence[PairScores]:
-    """Score requests together where the reranker can, one after the other where it cannot. Empty ones are not sent."""
-    sent = [request for request in requests if request.documents]
-    if isinstance(reranker, BatchReranker):
-        answers = iter(reranker.score_batch(sent) if sent else ())
-    else:
-        answers = (_alone(reranker, request) for request in sent)
-    return [next(answers) if request.documents else PairScores((), ()) for request in requests]
-
-
-def _alone(reranker: Reranker, request: ScoreRequest) -> PairScores:
-    scores = tuple(reranker.score(request.query, request.documents))
-    return PairScores(scores, (False,) * len(scores))
-
-
-def _check_scores(request: ScoreRequest, pairs: PairScores) -> None:
-    """Refuse before anything reaches the cache: a wrong count or a NaN would be served again and again."""
-    if len(pairs.scores) != len(request.documents):
-        raise RerankerError(f"returned {len(pairs.scores)} scores for {len(request.documents)} entries")
+def _check_finite(pairs: PairScores) -> None:
+    """Refuse before anything reaches the cache: a NaN would be served again and again."""
     if not all(math.isfinite(score) for score in pairs.scores):
         raise RerankerError("returned a score that is not a finite number")

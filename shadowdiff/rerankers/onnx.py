@@ -7,23 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from shadowdiff.errors import ConfigError, SpecError
 from shadowdiff.protocols import PairScores, ScoreRequest
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
 from shadowdiff.rerankers.fingerprint import fingerprint
+from shadowdiff.rerankers.onnx_graph import Graph, external_files, first_line, load_graph, no_logit
+from shadowdiff.rerankers.pairs import EncodedPair, PairEncoder
 from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.spec import Options, Spec
-
-if TYPE_CHECKING:
-    from shadowdiff.rerankers.pairs import EncodedPair, PairEncoder
 
 DESCRIPTION = "cross-encoder on ONNX Runtime: a directory with model.onnx and tokenizer.json"
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
-REQUIRED_INPUTS = frozenset({"input_ids", "attention_mask"})
-KNOWN_INPUTS = REQUIRED_INPUTS | {"token_type_ids"}
+PADDED_POSITIONS = frozenset({"camembert", "data2vec-text", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl"})
 MAX_LENGTH = 512
 BATCH_TOKENS = 2048
 """Padded tokens per call. Longer calls gain nothing on a processor and cost memory."""
@@ -39,9 +36,7 @@ class OnnxFiles:
     @property
     def fingerprinted(self) -> list[Path]:
         """Everything that decides the scores, external weights included."""
-        beside = self.model.parent
-        weights = sorted([*beside.glob(f"{self.model.name}_data*"), *beside.glob(f"{self.model.name}.data*")])
-        return [self.model, *weights, self.tokenizer]
+        return [self.model, *external_files(self.model), self.tokenizer]
 
 
 class OnnxCrossEncoder:
@@ -57,9 +52,14 @@ class OnnxCrossEncoder:
         self._batch_tokens = batch_tokens
 
     def prepare(self) -> None:
-        """Load the model and the tokenizer. Raises ConfigError where they are not a cross-encoder's."""
-        self._session  # noqa: B018 cached properties
-        self._encoder  # noqa: B018
+        """Load model and tokenizer and score one pair. Raises ConfigError where they are not a cross-encoder's."""
+        self._graph  # noqa: B018 a cached property
+        try:
+            self.score("a query", ["a document"])
+        except ConfigError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"{self._files.model} cannot score a pair: {first_line(error)}") from error
 
     def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
         """Logits in input order. Raises RerankerError where the query leaves no room for a document."""
@@ -89,39 +89,26 @@ class OnnxCrossEncoder:
         import numpy as np
 
         width = len(batch[-1].ids)
-        feed = {
-            "input_ids": np.array([[*pair.ids, *[self._encoder.pad_id] * (width - len(pair.ids))] for pair in batch]),
-            "attention_mask": np.array([[1] * len(pair.ids) + [0] * (width - len(pair.ids)) for pair in batch]),
-            "token_type_ids": np.array([[*pair.type_ids, *[0] * (width - len(pair.ids))] for pair in batch]),
+        rows = {
+            "input_ids": [[*pair.ids, *[self._encoder.pad_id] * (width - len(pair.ids))] for pair in batch],
+            "attention_mask": [[1] * len(pair.ids) + [0] * (width - len(pair.ids)) for pair in batch],
+            "token_type_ids": [[*pair.type_ids, *[0] * (width - len(pair.ids))] for pair in batch],
         }
-        wanted = [item.name for item in self._session.get_inputs()]
-        output = self._session.run(None, {name: feed[name] for name in wanted})[0]
-        logits: list[float] = np.asarray(output, dtype=np.float64).reshape(len(batch)).tolist()
+        graph = self._graph
+        feed = {name: np.array(rows[name], dtype=integer) for name, integer in graph.inputs.items()}
+        output = np.asarray(graph.session.run([graph.output], feed)[0], dtype=np.float64)
+        if output.shape not in {(len(batch),), (len(batch), 1)}:
+            raise ConfigError(no_logit(self._files.model, list(output.shape)))
+        logits: list[float] = output.reshape(len(batch)).tolist()
         return logits
 
     @cached_property
     def _encoder(self) -> PairEncoder:
-        from shadowdiff.rerankers.pairs import PairEncoder
-
         return PairEncoder(self._files.tokenizer, self._max_length)
 
     @cached_property
-    def _session(self) -> Any:
-        import onnxruntime
-
-        onnxruntime.set_default_logger_severity(4)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        # Weight-only 8-bit models are expanded once at load, not at every call; others have no such nodes.
-        options.add_session_config_entry("session.disable_quant_qdq", "1")
-        try:
-            session = onnxruntime.InferenceSession(str(self._files.model), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise ConfigError(
-                f"{self._files.model} is not an ONNX model that can be loaded: {_first_line(error)}"
-            ) from error
-        _check_graph(session, self._files.model)
-        return session
+    def _graph(self) -> Graph:
+        return load_graph(self._files.model, self._threads)
 
 
 def build(spec: Spec, context: BuildContext) -> OnnxCrossEncoder:
@@ -153,7 +140,7 @@ def _find(spec: Spec) -> OnnxFiles:
 
 
 def _longest_input(config: Path) -> int:
-    """What the model's position embeddings allow; roberta-like models keep two of them for themselves."""
+    """What the model's position embeddings allow; RoBERTa and its kin keep two of them for themselves."""
     try:
         described = json.loads(config.read_text(encoding="utf-8"))
         positions = int(described.get("max_position_embeddings", MAX_LENGTH))
@@ -161,21 +148,7 @@ def _longest_input(config: Path) -> int:
         return MAX_LENGTH
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"cannot read {config}: {error}") from error
-    return positions - 2 if "roberta" in str(described.get("model_type")) else positions
-
-
-def _check_graph(session: Any, model: Path) -> None:
-    inputs = {item.name for item in session.get_inputs()}
-    if not inputs >= REQUIRED_INPUTS or not inputs <= KNOWN_INPUTS:
-        raise ConfigError(
-            f"{model} has the inputs {', '.join(sorted(inputs))}; a cross-encoder has "
-            "input_ids, attention_mask and, for some, token_type_ids"
-        )
-    shape = session.get_outputs()[0].shape
-    if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
-        raise ConfigError(
-            f"{model} gives an output of shape {shape}; a reranker gives one logit per pair, shape (batch, 1)"
-        )
+    return positions - 2 if str(described.get("model_type")) in PADDED_POSITIONS else positions
 
 
 def _allowed_cores() -> int:
@@ -184,7 +157,3 @@ def _allowed_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -2,7 +2,10 @@
 
 To add a kind, put a module in your own package:
 
+    from shadowdiff.rerankers.spec import Options
+
     DESCRIPTION = "one line for `shadowdiff rerankers`"
+    EXTRA = ("torch", "gpu")           # only if it needs a package of your extra `gpu`
 
     def build(spec, context):          # a shadowdiff.protocols.Reranker or PoolReranker
         options = Options(spec)
@@ -23,17 +26,20 @@ tells whether it keeps what every reranker must. Import heavy packages inside
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from shadowdiff.errors import ConfigError, SpecError
+from shadowdiff.errors import ConfigError, ShadowdiffError, SpecError
 from shadowdiff.protocols import PoolReranker, Reranker
 from shadowdiff.rerankers.spec import Spec, parse
 
 GROUP = "shadowdiff.rerankers"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +80,38 @@ def installed() -> list[Installed]:
 def resolve(text: str, names: Mapping[str, str]) -> tuple[str, Spec]:
     """The name to show and the spec that a string stands for: a short name of shadowdiff.toml, or a spec itself.
 
-    Raises SpecError for what is neither, and for a short name that hides a kind.
+    Raises SpecError for what is neither, and for a short name that hides a kind,
+    refers to another name or could not stand in a fusion.
     """
     wanted = text.strip()
     if wanted in names:
-        if wanted in _by_scheme():
-            raise SpecError(f"[rerankers] {wanted!r} in shadowdiff.toml hides the reranker of that name; rename it")
-        return wanted, parse(names[wanted])
+        return wanted, _named(wanted, names)
     spec = parse(wanted)
     return str(spec), spec
 
 
 def build(spec: Spec, names: Mapping[str, str] | None = None) -> Reranker | PoolReranker:
     """The reranker that a spec names. Raises SpecError, ConfigError."""
-    builder = _load(_the_one(spec, names or {}))
+    point = _the_one(spec, names or {})
     context = BuildContext(names or {}, lambda part: build(part, names))
-    return builder(spec, context)
+    builder = _load(point)
+    try:
+        return builder(spec, context)
+    except ShadowdiffError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"'{spec}' of {_provider(point)} cannot be built: {_reason(error)}") from error
+
+
+def _named(name: str, names: Mapping[str, str]) -> Spec:
+    """The spec behind a short name."""
+    if not NAME.fullmatch(name):
+        raise SpecError(f"[rerankers] {name!r} in shadowdiff.toml: a name holds letters, digits, '-', '_' and '.'")
+    if name in _by_scheme():
+        raise SpecError(f"[rerankers] {name!r} in shadowdiff.toml hides the reranker of that name; rename it")
+    if names[name].strip() in names:
+        raise SpecError(f"[rerankers] {name!r} in shadowdiff.toml stands for another name; write the spec itself")
+    return parse(names[name])
 
 
 def _by_scheme() -> dict[str, list[EntryPoint]]:
@@ -119,7 +141,9 @@ def _load(point: EntryPoint) -> Builder:
     try:
         builder: Builder = point.load()
     except Exception as error:  # a stranger's module may raise anything while it is imported
-        raise ConfigError(f"the reranker {point.name!r} of {_provider(point)} cannot be imported: {error}") from error
+        raise ConfigError(
+            f"the reranker {point.name!r} of {_provider(point)} cannot be imported: {_reason(error)}"
+        ) from error
     return builder
 
 
@@ -128,22 +152,28 @@ def _described(scheme: str, points: list[EntryPoint]) -> Installed:
     if len(points) > 1:
         return Installed(scheme, "claimed twice", provider, "uninstall one of them")
     try:
-        module: Any = __import__(points[0].module, fromlist=["DESCRIPTION"])
+        module: Any = import_module(points[0].module)
     except Exception as error:
-        return Installed(scheme, "cannot be imported", provider, str(error))
-    return Installed(scheme, getattr(module, "DESCRIPTION", ""), provider, _missing(module))
+        return Installed(scheme, "cannot be imported", provider, _reason(error))
+    return Installed(scheme, getattr(module, "DESCRIPTION", ""), provider, _missing(module, points[0]))
 
 
-def _missing(module: Any) -> str | None:
+def _missing(module: Any, point: EntryPoint) -> str | None:
     extra: tuple[str, str] | None = getattr(module, "EXTRA", None)
     if extra is None or find_spec(extra[0]) is not None:
         return None
-    return install_hint(extra[1])
+    return install_hint(extra[1], point.dist.name if point.dist else "shadowdiff")
 
 
-def install_hint(extra: str) -> str:
-    """The command that installs one of our extras."""
-    return f"pip install 'shadowdiff[{extra}]'"
+def install_hint(extra: str, distribution: str = "shadowdiff") -> str:
+    """The command that installs an extra."""
+    return f"pip install '{distribution}[{extra}]'"
+
+
+def _reason(error: Exception) -> str:
+    """One line, whatever a stranger raised."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
 def _provider(point: EntryPoint) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from shadowdiff.errors import RerankerError, SpecError
+from shadowdiff.errors import RerankerError, ShadowdiffError, SpecError
 from shadowdiff.fusion import RRF_K, fuse_ranks
 from shadowdiff.protocols import Need, PooledTurn, PoolReranker, Prepares, Reranker
 from shadowdiff.ranking import rank_pool
-from shadowdiff.rerankers.documents import document_text
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.registry import BuildContext, resolve
+from shadowdiff.rerankers.scoring import score_turn
 from shadowdiff.rerankers.spec import Options, Spec
 
 DESCRIPTION = "reciprocal rank fusion of others, as in rrf:cosine+bm25"
@@ -48,14 +48,16 @@ def build(spec: Spec, context: BuildContext) -> ReciprocalRankFusion:
     options = Options(spec)
     k = options.integer("k", RRF_K)
     options.finish()
-    names = [name for name in spec.target.split("+") if name]
-    if len(names) < 2:
-        raise SpecError(f"'{spec}': rrf needs at least two parts, as in rrf:cosine+bm25")
+    names = [name.strip() for name in spec.target.split("+")]
+    if len(names) < 2 or not all(names):
+        raise SpecError(f"'{spec}': rrf needs at least two parts with a + between them, as in rrf:cosine+bm25")
     return ReciprocalRankFusion(spec, [(name, _build_part(spec, name, context)) for name in names], k)
 
 
 def _build_part(spec: Spec, name: str, context: BuildContext) -> Reranker | PoolReranker:
     part = resolve(name, context.names)[1]
+    if part.options and name not in context.names:
+        raise SpecError(f"'{spec}': a part takes no options; give {name!r} a short name in shadowdiff.toml")
     if part.scheme == spec.scheme:
         raise SpecError(f"'{spec}': rrf cannot fuse an rrf; name the parts themselves")
     return context.build(part)
@@ -65,14 +67,9 @@ def _ranked(part: Part, turn: PooledTurn) -> list[str]:
     """The entries that the part ranks, best first."""
     name, reranker = part
     try:
-        ranking = rank_pool(turn.pool, _scores(reranker, turn))
-    except RerankerError as error:
+        ranking = rank_pool(turn.pool, score_turn(reranker, turn).scores)
+    except ShadowdiffError as error:
         raise RerankerError(f"part {name!r}: {error}") from error
+    except Exception as error:  # plugins are strangers' code
+        raise RerankerError(f"part {name!r}: {type(error).__name__}: {error}") from error
     return list(ranking.ranks())
-
-
-def _scores(reranker: Reranker | PoolReranker, turn: PooledTurn) -> Sequence[float]:
-    if isinstance(reranker, PoolReranker):
-        return reranker.score_pool(turn)
-    documents = [document_text(item.entry, reranker.document_form) for item in turn.pool.entries]
-    return reranker.score(turn.turn.search_text, documents) if documents else []

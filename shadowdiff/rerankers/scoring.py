@@ -1,4 +1,4 @@
-"""Asking a reranker for scores, whatever kind it is: the one way in for replay, for fusions and for the contract suite."""
+"""Asking a reranker for scores, whatever its kind: one way in for replay, fusions and the contract suite."""
 
 from __future__ import annotations
 

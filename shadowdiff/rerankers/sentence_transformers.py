@@ -13,6 +13,8 @@ from shadowdiff.errors import ConfigError, RerankerError, SpecError
 from shadowdiff.protocols import PairScores, ScoreRequest
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
 from shadowdiff.rerankers.fingerprint import fingerprint
+from shadowdiff.rerankers.onnx import PADDED_POSITIONS
+from shadowdiff.rerankers.pairs import query_too_long, valid_unicode
 from shadowdiff.rerankers.registry import BuildContext, install_hint
 from shadowdiff.rerankers.spec import Options, Spec
 
@@ -41,12 +43,18 @@ class SentenceTransformersReranker:
         self.document_form = dict(spec.options).get("input", TITLE_AND_BODY)
         self._options = options
         self._directory = Path(spec.target).expanduser()
-        identity = (str(options.max_length), options.dtype, self.document_form)
-        if self._directory.is_dir():
-            files = sorted(file for file in self._directory.rglob("*") if file.is_file())
-            self.fingerprint = fingerprint("st/1", *identity, files=files)
-        else:
-            self.fingerprint = fingerprint("st/1", spec.target, options.revision or "main", *identity)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Over a directory's files, or the commit of a model id, which is only known once it is loaded.
+
+        Raises ConfigError where it cannot be.
+        """
+        how = ("st/1", str(self._options.max_length), self._options.dtype, self.document_form)
+        if not self._directory.is_dir():
+            return fingerprint(*how, self.spec.target, self._commit)
+        files = _model_files(self._directory)
+        return fingerprint(*how, *(file.relative_to(self._directory).as_posix() for file in files), files=files)
 
     def prepare(self) -> None:
         """Load the model. Raises ConfigError."""
@@ -82,19 +90,22 @@ class SentenceTransformersReranker:
         return found
 
     def _cut(self, request: ScoreRequest) -> list[tuple[tuple[str, str], bool]]:
-        """Pairs whose document is cut to fit beside the whole query: the library would cut the longer of the two."""
-        tokenizer, longest = self._model.tokenizer, self._longest
-        query = _storable(request.query)
-        documents = [_storable(document) for document in request.documents]
-        room = longest - tokenizer.num_special_tokens_to_add(pair=True) - _count(tokenizer, query)
+        """Pairs that the library will cut in the document only, or not at all."""
+        tokenizer: Any = self._model.tokenizer
+        longest: int = tokenizer.model_max_length
+        query = valid_unicode(request.query)
+        tokens = len(_offsets(tokenizer, query))
+        room = longest - tokenizer.num_special_tokens_to_add(pair=True) - tokens
         if room < 1:
-            raise RerankerError(f"the query alone fills max_length={longest}; no document fits beside it")
-        return [((query, kept), kept is not text) for text in documents for kept in [_head(tokenizer, text, room)]]
+            raise RerankerError(query_too_long(tokens, longest))
+        documents = [valid_unicode(document) for document in request.documents]
+        return [_fitting(tokenizer, query, document, room, tokens) for document in documents]
 
     @cached_property
-    def _longest(self) -> int:
-        limits = (self._model.max_length, self._model.tokenizer.model_max_length, self._options.max_length)
-        return min(int(limit) for limit in limits if limit)
+    def _commit(self) -> str:
+        """The hub's commit hash; what was asked for where the library does not tell."""
+        commit: str | None = getattr(self._model.model.config, "_commit_hash", None)
+        return commit or self._options.revision or "main"
 
     @cached_property
     def _model(self) -> Any:
@@ -106,23 +117,57 @@ class SentenceTransformersReranker:
                 source,
                 device=self._options.device,
                 revision=self._options.revision,
-                max_length=self._options.max_length,
                 model_kwargs={"dtype": self._options.dtype},
             )
         if model.num_labels != 1:
             raise ConfigError(f"{source} has {model.num_labels} outputs; a reranker has one logit per pair")
+        limits = (model.tokenizer.model_max_length, _positions(model.model.config), self._options.max_length)
+        model.tokenizer.model_max_length = min(int(limit) for limit in limits if limit)
         return model
+
+
+def _model_files(directory: Path) -> list[Path]:
+    """Everything that can decide scores: not hidden files, and not the card, which may be edited freely."""
+    files = (file for file in directory.rglob("*") if file.is_file() and file.suffix != ".md")
+    return sorted(file for file in files if not any(part[0] == "." for part in file.relative_to(directory).parts))
+
+
+def _positions(config: Any) -> int | None:
+    """How many tokens the model has position embeddings for, if it says."""
+    positions: int | None = getattr(config, "max_position_embeddings", None)
+    return positions - 2 if positions and config.model_type in PADDED_POSITIONS else positions
+
+
+def _fitting(tokenizer: Any, query: str, document: str, room: int, query_tokens: int) -> tuple[tuple[str, str], bool]:
+    """The pair, and whether its document does not fit.
+
+    The library takes tokens from the longer text. That is the document as long
+    as it keeps at least as many as the query has; else it is cut here.
+    """
+    offsets = _offsets(tokenizer, document)
+    if len(offsets) <= room or room >= query_tokens:
+        return (query, document), len(offsets) > room
+    kept = room
+    while len(_offsets(tokenizer, document[: offsets[kept - 1][1]])) > room:
+        kept -= 1
+    return (query, document[: offsets[kept - 1][1]]), True
+
+
+def _offsets(tokenizer: Any, text: str) -> list[tuple[int, int]]:
+    """Start and end of each token of the text, in characters."""
+    encoded = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False, return_offsets_mapping=True)
+    offsets: list[tuple[int, int]] = encoded["offset_mapping"]
+    return offsets
 
 
 def build(spec: Spec, context: BuildContext) -> SentenceTransformersReranker:
     """`st:MODEL[,device=…][,dtype=float32|bfloat16|float16][,max_length=N][,revision=…][,batch_size=32][,input=…]`."""
     options = Options(spec)
-    longest = options.integer("max_length", 0, minimum=0)
     load = LoadOptions(
         device=options.text("device") or None,
         dtype=options.choice("dtype", DTYPES, "float32"),
         revision=options.text("revision") or None,
-        max_length=longest or None,
+        max_length=options.integer("max_length", 0, minimum=8) or None,
         batch_size=options.integer("batch_size", BATCH_SIZE),
     )
     options.choice("input", FORMS, TITLE_AND_BODY)
@@ -138,23 +183,7 @@ def require_extra() -> None:
     from importlib.util import find_spec
 
     if find_spec(EXTRA[0]) is None:
-        raise ConfigError(f"st needs sentence-transformers; install it with: {install_hint(EXTRA[1])}")
-
-
-def _storable(text: str) -> str:
-    """Lone surrogates become question marks: tokenizers take valid Unicode only."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _count(tokenizer: Any, text: str) -> int:
-    return len(tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"])
-
-
-def _head(tokenizer: Any, text: str, room: int) -> str:
-    """The text itself if it fits, else what its first `room` tokens cover."""
-    encoded = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False, return_offsets_mapping=True)
-    offsets = encoded["offset_mapping"]
-    return text if len(offsets) <= room else text[: offsets[room - 1][1]]
+        raise ConfigError(f"st: needs sentence-transformers; install it with: {install_hint(EXTRA[1])}")
 
 
 @contextmanager

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from shadowdiff.errors import RerankerError, SpecError
+from shadowdiff.errors import RerankerError
 from shadowdiff.protocols import Need, PooledTurn
 from shadowdiff.records import Turn
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.registry import BuildContext
-from shadowdiff.rerankers.spec import Options, Spec
+from shadowdiff.rerankers.spec import Options, Spec, refuse_target
 
 DESCRIPTION = "what production returned on that turn, as recorded"
 
@@ -32,13 +32,9 @@ class Served:
         """Synthetic scores: n for the first of n entries served, 1 for the last. Raises RerankerError."""
         if turn.turn.served is None:
             raise RerankerError("nothing was recorded as served for this turn")
-        return scores_by_place(turn.pool.entry_ids, turn.turn.served)
-
-
-def scores_by_place(entry_ids: Sequence[str], listed: Sequence[str]) -> list[float]:
-    """Scores from n for the first of n listed entries down to 1; -inf for those not listed."""
-    places = {entry_id: float(len(listed) - place) for place, entry_id in enumerate(listed)}
-    return [places.get(entry_id, -math.inf) for entry_id in entry_ids]
+        listed = self.listed(turn.turn)
+        scores = {entry_id: float(len(listed) - place) for place, entry_id in enumerate(listed)}
+        return [scores.get(entry_id, -math.inf) for entry_id in turn.pool.entry_ids]
 
 
 def build(spec: Spec, context: BuildContext) -> Served:

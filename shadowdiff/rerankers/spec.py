@@ -17,10 +17,7 @@ from shadowdiff.errors import SpecError
 
 SCHEME = re.compile(r"[a-z][a-z0-9-]*")
 KEY = re.compile(r"[a-z][a-z0-9_]*")
-SECRETS = frozenset(
-    ["access_key", "access_token", "api_key", "api_token", "apikey", "auth_token", "client_secret", "key"]
-    + ["passwd", "password", "secret", "secret_key", "token"]
-)
+SECRETS = re.compile(r"((api|auth|access|secret)_?)?(key|token)|(client_)?secret|passw(or)?d")
 URL_WITH_PASSWORD = re.compile(r"://[^/?#@]*:[^/?#@]*@")
 NO_SECRETS = "secrets never stand in a spec, which is stored and printed; use the environment"
 UNSAFE = re.compile(r"[,%\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]|^\s|\s$")
@@ -68,7 +65,7 @@ def _option(segment: str, text: str) -> tuple[str, str]:
 
 
 def _check_key(key: str) -> None:
-    if key in SECRETS:
+    if SECRETS.fullmatch(key):
         raise SpecError(f"option {key!r}: {NO_SECRETS}")
     if not KEY.fullmatch(key):
         raise SpecError(f"{key!r} is no option name: small letters, digits and underscores")
@@ -103,8 +100,10 @@ class Options:
         return value
 
     def integer(self, key: str, default: int, minimum: int = 1) -> int:
-        """A whole number, at least `minimum`."""
-        value = self.text(key, str(default))
+        """A whole number, at least `minimum` if it is given."""
+        value = self.text(key)
+        if key not in self._given:
+            return default
         if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < minimum:
             raise SpecError(f"{key}={value} in '{self._spec}': must be a whole number of at least {minimum}")
         return int(value)

@@ -103,8 +103,9 @@ def _ordered(lines: list[_Line]) -> dict[str, float]:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as raw:
-            yield from io.TextIOWrapper(raw, encoding="utf-8-sig", newline="\n")
+        raw = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+        with io.TextIOWrapper(raw, encoding="utf-8-sig", newline="\n") as lines:
+            yield from lines
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
 

@@ -7,6 +7,8 @@ anything is written.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from shadowdiff.records import Entry, Label, RecordedEntry, Session, Turn
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.lib.npyio import NpzFile
     from numpy.typing import NDArray
 
 ENTRIES_FILE = "kb_entries.jsonl"
@@ -25,6 +28,9 @@ SESSIONS_FILE = "sessions.jsonl"
 LABELS_FILE = "qrels.txt"
 EMBEDDINGS_FILE = "embeddings.npz"
 LABEL_SOURCE = "bundle"
+MAX_ID_BYTES = 512
+"""Postgres indexes ids, and an index row holds few kilobytes."""
+MAX_GRADE = 32767
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Line:
             self.refuse(f"{what} must be an object, not {_shown(fields)}")
         return replace(self, fields=fields)
 
-    def text(self, key: str, *, default: str | None = None, empty: bool = True) -> str:
+    def text(self, key: str, *, default: str | None = None) -> str:
         """A string that Postgres can hold. Absent or null: `default`, or a refusal where there is none."""
         value = self.fields.get(key)
         if value is None:
@@ -76,8 +82,15 @@ class Line:
         if not isinstance(value, str):
             self.refuse(f"{key!r} must be a string, not {_shown(value)}")
         self.check_storable(key, value)
-        if not empty and not value.strip():
+        return value
+
+    def identifier(self, key: str) -> str:
+        """A string that names something: not blank, and short enough for an index."""
+        value = self.text(key)
+        if not value.strip():
             self.refuse(f"{key!r} is empty")
+        if len(value.encode()) > MAX_ID_BYTES:
+            self.refuse(f"{key!r} is longer than {MAX_ID_BYTES} bytes")
         return value
 
     def optional_text(self, key: str) -> str | None:
@@ -91,6 +104,8 @@ class Line:
             moment = datetime.fromisoformat(value)
         except ValueError:
             self.refuse(f"{key!r} is not an ISO 8601 time: {_shown(value)}")
+        if not 1 < moment.year < 9999:
+            self.refuse(f"{key!r} is out of range: {_shown(value)}")
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def optional_time(self, key: str) -> datetime | None:
@@ -134,8 +149,8 @@ def read_entries(path: Path) -> list[Entry]:
     unique = _Unique("entry")
     for line in _json_lines(path):
         entry = Entry(
-            org_id=line.text("org_id", empty=False),
-            entry_id=line.text("entry_id", empty=False),
+            org_id=line.identifier("org_id"),
+            entry_id=line.identifier("entry_id"),
             title=line.text("title", default=""),
             body=line.text("body"),
             updated_at=line.optional_time("updated_at"),
@@ -161,14 +176,14 @@ def read_sessions(path: Path, known: set[tuple[str, str]]) -> list[Session]:
 
 
 def _session(line: Line, orgs: set[str]) -> Session:
-    org_id = line.text("org_id", empty=False)
+    org_id = line.identifier("org_id")
     if org_id not in orgs:
         line.refuse(f"unknown org {org_id!r}: {ENTRIES_FILE} has no entry of it")
     turns = line.items("turns")
     if not turns:
         line.refuse("'turns' is missing or empty")
     return Session(
-        session_id=line.text("session_id", empty=False),
+        session_id=line.identifier("session_id"),
         org_id=org_id,
         started_at=line.time("started_at"),
         turns=tuple(_turn(line, position, fields) for position, fields in enumerate(turns, start=1)),
@@ -182,8 +197,22 @@ def _tags(line: Line) -> Mapping[str, object]:
         return {}
     if not isinstance(tags, dict):
         line.refuse(f"'tags' must be an object, not {_shown(tags)}")
-    line.check_storable("tags", json.dumps(tags, ensure_ascii=False))
+    for text in _texts_in(tags):
+        line.check_storable("tags", text)
     return tags
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """Every string inside a JSON value, keys too; without recursion, for it may be nested deeply."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            waiting += item
 
 
 def _turn(line: Line, position: int, fields: object) -> Turn:
@@ -191,7 +220,7 @@ def _turn(line: Line, position: int, fields: object) -> Turn:
     pool = inside.items("pool")
     served = inside.items("served")
     return Turn(
-        turn_id=inside.text("turn_id", empty=False),
+        turn_id=inside.identifier("turn_id"),
         position=position,
         query=inside.text("query"),
         asked_at=inside.time("asked_at"),
@@ -204,14 +233,23 @@ def _turn(line: Line, position: int, fields: object) -> Turn:
 
 def _recorded(line: Line, item: object) -> RecordedEntry:
     inside = line.within(item, "each item of 'pool'")
-    score = inside.fields.get("score")
-    if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
-        inside.refuse(f"'score' must be a number, not {_shown(score)}")
-    return RecordedEntry(inside.text("entry_id", empty=False), None if score is None else float(score))
+    return RecordedEntry(inside.identifier("entry_id"), _score(inside))
+
+
+def _score(line: Line) -> float | None:
+    score = line.fields.get("score")
+    if score is None:
+        return None
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        line.refuse(f"'score' must be a number, not {_shown(score)}")
+    try:
+        return float(score)
+    except OverflowError:
+        line.refuse("'score' is too large for a floating-point number")
 
 
 def _served(line: Line, item: object) -> str:
-    return line.within({"served": item}, "turn").text("served", empty=False)
+    return line.within({"served": item}, "turn").identifier("served")
 
 
 def _check_entries(line: Line, org_id: str, turn: Turn, known: set[tuple[str, str]]) -> None:
@@ -254,41 +292,71 @@ def _qrel(line: Line) -> tuple[str, str, int]:
     fields = str(line.fields["line"]).split()
     if len(fields) != 4:
         line.refuse(f"expected 'turn_id 0 entry_id grade', found {len(fields)} fields")
-    try:
-        grade = int(fields[3])
-    except ValueError:
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", fields[3]):
         line.refuse(f"the grade must be a whole number, not {_shown(fields[3])}")
-    if not 0 <= grade <= 32767:
-        line.refuse(f"the grade must be 0 or more, not {grade}")
+    grade = int(fields[3])
+    if not 0 <= grade <= MAX_GRADE:
+        line.refuse(f"the grade must be from 0 to {MAX_GRADE}, not {grade}")
     return fields[0], fields[2], grade
 
 
 def _read_embeddings(path: Path, entry_count: int, turn_count: int) -> Embeddings | None:
     if not path.exists():
         return None
+    found = _load_embeddings(path)
+    for what, array, count in (("entries", found.entries, entry_count), ("turns", found.turns, turn_count)):
+        _check_array(path, what, array, count)
+    if found.entries.shape[1] != found.turns.shape[1]:
+        raise BundleError(f"{path.name}: 'entries' and 'turns' have different numbers of dimensions")
+    return found
+
+
+def _load_embeddings(path: Path) -> Embeddings:
     import zipfile
+    import zlib
 
     import numpy as np
 
     try:
+        if not zipfile.is_zipfile(path):
+            raise BundleError(f"{path.name}: not an npz file")
         with np.load(path, allow_pickle=False) as arrays:
-            found = Embeddings(str(arrays["model"]), arrays["entries"], arrays["turns"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise BundleError(f"{path}: not an npz with arrays 'entries', 'turns' and 'model': {error}") from error
-    for what, array, count in (("entries", found.entries, entry_count), ("turns", found.turns, turn_count)):
-        _check_array(path, what, array, count)
-    if found.entries.shape[1:] != found.turns.shape[1:]:
-        raise BundleError(f"{path}: 'entries' and 'turns' have different numbers of dimensions")
-    return found
+            _check_names(path, arrays)
+            return Embeddings(_model_name(path, arrays["model"]), arrays["entries"], arrays["turns"])
+    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise BundleError(f"{path.name}: cannot be read: {error}") from error
 
 
-def _check_array(path: Path, what: str, array: NDArray[np.float16], count: int) -> None:
+def _check_names(path: Path, arrays: NpzFile) -> None:
+    missing = [name for name in ("entries", "turns", "model") if name not in arrays]
+    if missing:
+        raise BundleError(f"{path.name}: has no array {missing[0]!r}; expected 'entries', 'turns' and 'model'")
+
+
+def _model_name(path: Path, array: NDArray[Any]) -> str:
+    if array.shape != () or array.dtype.kind != "U" or not str(array).strip():
+        raise BundleError(f"{path.name}: 'model' must be one string, the name of the embedding model")
+    return str(array)
+
+
+def _check_array(path: Path, what: str, array: NDArray[Any], count: int) -> None:
     import numpy as np
 
-    if array.ndim != 2 or len(array) != count:
-        raise BundleError(f"{path}: {what!r} has shape {array.shape}, but the bundle has {count} {what}")
-    if not np.issubdtype(array.dtype, np.floating) or not np.isfinite(array).all():
-        raise BundleError(f"{path}: {what!r} must hold finite floating-point numbers")
+    if array.ndim != 2 or len(array) != count or array.shape[1] == 0:
+        raise BundleError(
+            f"{path.name}: {what!r} has shape {array.shape}; the bundle has {count} {what}, one row is needed for each"
+        )
+    if not np.issubdtype(array.dtype, np.floating):
+        raise BundleError(f"{path.name}: {what!r} must hold floating-point numbers, not {array.dtype}")
+    with np.errstate(over="ignore"):
+        stored = array.astype(np.float32)
+    _refuse_row(path, what, ~np.isfinite(stored).all(axis=1), "not finite")
+    _refuse_row(path, what, ~stored.any(axis=1), "all zeros, and has no cosine with anything")
+
+
+def _refuse_row(path: Path, what: str, bad: NDArray[np.bool_], reason: str) -> None:
+    if bad.any():
+        raise BundleError(f"{path.name}: row {int(bad.argmax()) + 1} of {what!r} is {reason}")
 
 
 class _Unique:
@@ -307,9 +375,13 @@ class _Unique:
 def _json_lines(path: Path) -> Iterator[Line]:
     for line in _text_lines(path):
         try:
-            fields = json.loads(str(line.fields["line"]), parse_constant=_refuse_constant(line))
-        except (json.JSONDecodeError, RecursionError) as error:
-            line.refuse(f"not valid JSON: {error}")
+            fields = json.loads(
+                str(line.fields["line"]), parse_constant=_refuse_constant(line), parse_float=_finite(line)
+            )
+        except json.JSONDecodeError as error:
+            line.refuse(f"not valid JSON: {error.msg} (column {error.colno})")
+        except (ValueError, RecursionError) as error:  # an integer of thousands of digits; thousands of brackets
+            line.refuse(f"not JSON that can be read: {error}")
         if not isinstance(fields, dict):
             line.refuse(f"expected a JSON object, not {_shown(fields)}")
         yield replace(line, fields=fields)
@@ -319,20 +391,35 @@ def _refuse_constant(line: Line) -> Callable[[str], NoReturn]:
     return lambda constant: line.refuse(f"{constant} is not valid JSON")
 
 
+def _finite(line: Line) -> Callable[[str], float]:
+    def read(digits: str) -> float:
+        number = float(digits)
+        return number if math.isfinite(number) else line.refuse(f"{_shown(digits)} is too large a number")
+
+    return read
+
+
 def _text_lines(path: Path) -> Iterator[Line]:
     """Non-blank lines. Splits on newlines only: a title may hold U+2028."""
-    number = 0
     try:
-        with path.open(encoding="utf-8", newline="\n") as file:
+        with path.open("rb") as file:
             for number, content in enumerate(file, start=1):
+                line = Line(path.name, number, {"line": _decoded(path, number, content)})
                 if content.strip():
-                    yield Line(path.name, number, {"line": content})
-    except UnicodeDecodeError as error:
-        raise BundleError(f"{path.name}:{number + 1}: not valid UTF-8: {error.reason}") from error
+                    yield line
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def _decoded(path: Path, number: int, content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{path.name}:{number}: not valid UTF-8: {error.reason}") from error
+
+
 def _shown(value: object) -> str:
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "a list"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

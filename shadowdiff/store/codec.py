@@ -1,4 +1,8 @@
-"""Records to JSON for the store, and back. Unknown keys are ignored, so that a newer run can still be shown."""
+"""Records to JSON for the store, and back.
+
+Unknown keys are ignored, so that a newer run can still be shown. JSONB forgets the order of keys;
+decoding restores the order of the enums, so that a run shown again reads as it did.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,7 @@ def decode_summary(stored: Mapping[str, Any]) -> RunSummary:
         RunSummary,
         stored,
         {
-            "pools": lambda pools: {PoolOrigin(origin): turns for origin, turns in pools.items()},
+            "pools": lambda pools: {origin: pools[origin] for origin in PoolOrigin if origin in pools},
             "pairs": lambda pairs: {label: _decode_pair(pair) for label, pair in pairs.items()},
             "sides": lambda sides: {label: _build(SideSummary, side, {}) for label, side in sides.items()},
             "noise": lambda noise: None if noise is None else _decode_pair(noise),
@@ -56,7 +60,7 @@ def _decode_window(stored: Mapping[str, Any]) -> Window:
 def _decode_pair(stored: Mapping[str, Any]) -> PairSummary:
     estimates = [name for name, kind in get_type_hints(PairSummary).items() if kind is Estimate]
     readers: dict[str, Callable[[Any], Any]] = {name: lambda value: _build(Estimate, value, {}) for name in estimates}
-    readers["turns"] = lambda turns: {Outcome(outcome): count for outcome, count in turns.items()}
+    readers["turns"] = lambda turns: {outcome: turns[outcome] for outcome in Outcome if outcome in turns}
     return _build(PairSummary, stored, readers)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Table, and_, case, delete, func, select
+from sqlalchemy import ARRAY, Table, Text, and_, bindparam, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, StoreError
-from shadowdiff.records import Entry, Label, Session
+from shadowdiff.records import Entry, Label, Session, Turn
 from shadowdiff.store import schema
 
 if TYPE_CHECKING:
@@ -37,35 +38,41 @@ def ingest(
 
     Vectors stand row by row beside `entries` and beside the sessions' turns.
     What the database holds beyond this is left alone; a session that is
-    there already is replaced whole. Raises StoreError, and ConfigError where an
-    org's stored embeddings come from another model or a session belongs to another org.
+    there already is replaced whole. Without vectors, stored embeddings are kept
+    where the text is still the one that was embedded. Raises StoreError, and
+    ConfigError where an org's stored embeddings come from another model, or a
+    session or turn id is taken by another org or session.
     """
     with database_errors(StoreError, "loading the bundle", engine.url), engine.begin() as connection:
         _write_orgs(connection, sorted({entry.org_id for entry in entries}), embedding_model)
         _write_entries(connection, entries, entry_vectors)
+        kept = _turn_embeddings(connection, sessions) if turn_vectors is None else {}
         _replace_sessions(connection, sessions)
-        _write_turns(connection, sessions, turn_vectors)
+        _write_turns(connection, sessions, _TurnVectors(turn_vectors, kept))
         _upsert(connection, schema.labels, (_label_row(label) for label in labels))
 
 
 def _write_orgs(connection: Connection, org_ids: Sequence[str], embedding_model: str | None) -> None:
-    if embedding_model is not None:
-        _refuse_other_model(connection, org_ids, embedding_model)
     rows = ({"org_id": org_id, "embedding_model": embedding_model} for org_id in org_ids)
     statement = insert(schema.orgs)
-    model = func.coalesce(statement.excluded.embedding_model, schema.orgs.c.embedding_model)
+    model = func.coalesce(schema.orgs.c.embedding_model, statement.excluded.embedding_model)
     statement = statement.on_conflict_do_update(index_elements=["org_id"], set_={"embedding_model": model})
     for batch in _batches(rows):
         connection.execute(statement, batch)
+    if embedding_model is not None:
+        _refuse_other_model(connection, org_ids, embedding_model)
 
 
 def _refuse_other_model(connection: Connection, org_ids: Sequence[str], embedding_model: str) -> None:
-    """One org's vectors must come from one model, or their cosines mean nothing."""
+    """One org's vectors must come from one model, or their cosines mean nothing.
+
+    Asked after the orgs are written, and thereby locked: no other load can set their model any more.
+    """
     orgs = schema.orgs.c
     other = connection.execute(
-        select(orgs.org_id, orgs.embedding_model).where(
-            orgs.org_id.in_(org_ids), orgs.embedding_model.is_not(None), orgs.embedding_model != embedding_model
-        )
+        select(orgs.org_id, orgs.embedding_model)
+        .where(orgs.org_id == func.any(_texts(org_ids)), orgs.embedding_model != embedding_model)
+        .order_by(orgs.org_id)
     ).first()
     if other is not None:
         raise ConfigError(
@@ -94,7 +101,7 @@ def _replace_sessions(connection: Connection, sessions: Sequence[Session]) -> No
     for batch in _batches(sessions):
         ids = [session.session_id for session in batch]
         _refuse_other_owner(connection, ids, batch)
-        connection.execute(delete(table).where(table.c.session_id.in_(ids)))
+        connection.execute(delete(table).where(table.c.session_id == func.any(_texts(ids))))
     rows = (
         {"session_id": s.session_id, "org_id": s.org_id, "started_at": s.started_at, "tags": dict(s.tags)}
         for s in sessions
@@ -105,7 +112,7 @@ def _replace_sessions(connection: Connection, sessions: Sequence[Session]) -> No
 def _refuse_other_owner(connection: Connection, ids: Sequence[str], sessions: Sequence[Session]) -> None:
     """A session never changes hands: the same id in another org is another session."""
     table = schema.sessions.c
-    stored = connection.execute(select(table.session_id, table.org_id).where(table.session_id.in_(ids)))
+    stored = connection.execute(select(table.session_id, table.org_id).where(table.session_id == func.any(_texts(ids))))
     owners = {row.session_id: row.org_id for row in stored}
     for session in sessions:
         owner = owners.get(session.session_id, session.org_id)
@@ -116,13 +123,54 @@ def _refuse_other_owner(connection: Connection, ids: Sequence[str], sessions: Se
             )
 
 
-def _write_turns(connection: Connection, sessions: Sequence[Session], vectors: NDArray[Any] | None) -> None:
+def _turn_embeddings(connection: Connection, sessions: Sequence[Session]) -> dict[str, tuple[str, Any]]:
+    """What is stored of these sessions' turns: the text that was embedded, and its vector, by turn id."""
+    turns = schema.turns.c
+    columns = (turns.turn_id, turns.query, turns.search_query, turns.embedding)
+    found: dict[str, tuple[str, Any]] = {}
+    for batch in _batches(sessions):
+        ids = _texts([session.session_id for session in batch])
+        statement = select(*columns).where(turns.session_id == func.any(ids), turns.embedding.is_not(None))
+        for row in connection.execute(statement):
+            found[row.turn_id] = (row.search_query or row.query, row.embedding)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _TurnVectors:
+    """Where the vector of a turn comes from: the load's own, else the stored one if the text is still the same."""
+
+    given: NDArray[Any] | None
+    kept: Mapping[str, tuple[str, Any]]
+
+    def of(self, index: int, turn: Turn) -> Any:
+        if self.given is not None:
+            return self.given[index].astype("float32")
+        text, vector = self.kept.get(turn.turn_id, ("", None))
+        return vector if text == turn.search_text else None
+
+
+def _write_turns(connection: Connection, sessions: Sequence[Session], vectors: _TurnVectors) -> None:
+    _refuse_taken_turns(connection, sessions)
     _insert(connection, schema.turns, _turn_rows(sessions, vectors))
     _insert(connection, schema.pool_entries, _pool_rows(sessions))
     _insert(connection, schema.served_entries, _served_rows(sessions))
 
 
-def _turn_rows(sessions: Sequence[Session], vectors: NDArray[Any] | None) -> Iterator[dict[str, Any]]:
+def _refuse_taken_turns(connection: Connection, sessions: Sequence[Session]) -> None:
+    """Asked when the sessions that are replaced are gone: a turn that is still there is another session's."""
+    turns = schema.turns.c
+    for batch in _batches(turn.turn_id for session in sessions for turn in session.turns):
+        statement = select(turns.turn_id, turns.session_id).where(turns.turn_id == func.any(_texts(batch)))
+        taken = connection.execute(statement.order_by(turns.turn_id)).first()
+        if taken is not None:
+            raise ConfigError(
+                f"turn {taken.turn_id!r} is stored in session {taken.session_id!r} already; "
+                "a turn id may stand in one session only"
+            )
+
+
+def _turn_rows(sessions: Sequence[Session], vectors: _TurnVectors) -> Iterator[dict[str, Any]]:
     turns = ((session, turn) for session in sessions for turn in session.turns)
     for index, (session, turn) in enumerate(turns):
         yield {
@@ -136,7 +184,7 @@ def _turn_rows(sessions: Sequence[Session], vectors: NDArray[Any] | None) -> Ite
             "answer": turn.answer,
             "pool_recorded": turn.recorded_pool is not None,
             "served_recorded": turn.served is not None,
-            "embedding": None if vectors is None else vectors[index].astype("float32"),
+            "embedding": vectors.of(index, turn),
         }
 
 
@@ -181,6 +229,10 @@ def _kept_embedding(excluded: Any) -> Any:
     stored = schema.entries.c
     unchanged = and_(stored.title == excluded.title, stored.body == excluded.body)
     return case((and_(excluded.embedding.is_(None), unchanged), stored.embedding), else_=excluded.embedding)
+
+
+def _texts(values: Sequence[str]) -> Any:
+    return bindparam(None, list(values), type_=ARRAY(Text))
 
 
 def _batches(rows: Iterable[T]) -> Iterator[list[T]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import inspect, text
 
-from shadowdiff.database import database_errors
+from shadowdiff.database import database_errors, masked
 from shadowdiff.errors import StoreError
 from shadowdiff.store.schema import SCHEMA, SOURCE_REVISION, STORE_REVISION
 
@@ -83,26 +84,46 @@ def upgrade(engine: Engine, branches: tuple[Branch, ...] = BRANCHES) -> SchemaSt
 
 def _upgrade_branch(engine: Engine, branch: Branch) -> None:
     from alembic import command
+    from alembic.util import CommandError
 
     with (
         database_errors(StoreError, f"migrating the {branch} tables", engine.url),
         closing(engine.connect()) as connection,
+        _alone(connection),
     ):
-        connection.execute(text("SELECT pg_advisory_lock(hashtext('shadowdiff.migrate'))"))
-        connection.commit()
         try:
             command.upgrade(alembic_config(connection), f"{branch}@head")
-        finally:
-            connection.rollback()
-            connection.execute(text("SELECT pg_advisory_unlock(hashtext('shadowdiff.migrate'))"))
-            connection.commit()
+        except CommandError as error:
+            raise StoreError(
+                f"migrating the {branch} tables failed on {masked(engine.url)}: {error}; "
+                "if a newer shadowdiff made them, install that one"
+            ) from error
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """Hold the advisory lock of migrations; it outlives the transactions inside."""
+    connection.execute(text("SELECT pg_advisory_lock(hashtext('shadowdiff.migrate'))"))
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(hashtext('shadowdiff.migrate'))"))
+        connection.commit()
 
 
 def require_current(engine: Engine, *branches: Branch) -> None:
     """Raise StoreError, saying what to run, unless these branches' tables are this version's."""
-    from shadowdiff.database import masked
-
     found = status(engine)
-    if any(found.lacks(branch) for branch in branches):
-        state = "has no shadowdiff tables" if not found.current else "has tables of another shadowdiff version"
-        raise StoreError(f"{masked(engine.url)} {state}; run: shadowdiff db upgrade")
+    lacking = next((branch for branch in branches if found.lacks(branch)), None)
+    if lacking is not None:
+        raise StoreError(f"{masked(engine.url)} {_state(found, lacking)}; run: shadowdiff db upgrade")
+
+
+def _state(found: SchemaStatus, lacking: Branch) -> str:
+    if not found.current:
+        return "has no shadowdiff tables"
+    if any(revision.startswith(f"{lacking}_") for revision in found.current):
+        return f"has {lacking} tables of another shadowdiff version"
+    return f"has no shadowdiff {lacking} tables"

@@ -74,7 +74,12 @@ def failure_rows(run_id: str, replayed: ReplayedTurn) -> Iterator[dict[str, Any]
     """Rows of `failures`, one per side that gave no ranking."""
     for failure in replayed.failures:
         row = {"run_id": run_id, "turn_id": replayed.turn.turn_id, "side": failure.side}
-        yield row | {"reason": failure.reason.replace("\0", "␀")}
+        yield row | {"reason": _storable(failure.reason)}
+
+
+def _storable(text: str) -> str:
+    """The text without what Postgres refuses: a reason may quote anything, and must not cost the run its rankings."""
+    return text.replace("\0", "␀").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def sessions_from_rows(

@@ -99,7 +99,7 @@ class RunStore:
 
     def get(self, name: str) -> Run:
         """The run with this id, an unambiguous beginning of one, or `latest`. Raises ConfigError."""
-        statement = select(runs).order_by(runs.c.number.desc())
+        statement = select(runs).order_by((runs.c.run_id == name).desc(), runs.c.number.desc())
         if name != LATEST:
             statement = statement.where(runs.c.run_id.startswith(name, autoescape=True))
         with self._transaction("reading runs") as connection:
@@ -133,7 +133,10 @@ class RunStore:
             return list(connection.scalars(statement))
 
     def sessions(self, run_id: str, session_ids: Sequence[str] | None = None) -> Iterator[ReplayedSession]:
-        """Replayed sessions in the order given, a batch in memory at a time; five statements a batch."""
+        """Replayed sessions in the order given, a batch in memory at a time; five statements a batch.
+
+        Raises ConfigError for a session that the run has not replayed.
+        """
         wanted = self.order(run_id) if session_ids is None else session_ids
         for start in range(0, len(wanted), SESSIONS_PER_READ):
             with self._transaction("reading rankings") as connection:
@@ -203,7 +206,11 @@ def _write(connection: Connection, statement: Insert, values: Iterable[dict[str,
 
 def _read_sessions(connection: Connection, run_id: str, session_ids: Sequence[str]) -> list[ReplayedSession]:
     wanted = bindparam("ids", list(session_ids), type_=ARRAY(Text))
-    heads = select(run_sessions).where(run_sessions.c.run_id == run_id, run_sessions.c.session_id == func.any(wanted))
+    heads = select(run_sessions).where(
+        run_sessions.c.run_id == run_id,
+        run_sessions.c.session_id == func.any(wanted),
+        run_sessions.c.turns.is_not(None),
+    )
     turns = select(run_turns).where(run_turns.c.run_id == run_id, run_turns.c.session_id == func.any(wanted))
     turn_rows = list(connection.execute(turns.order_by(run_turns.c.session_id, run_turns.c.position)))
     turn_ids = bindparam("turns", [row.turn_id for row in turn_rows], type_=ARRAY(Text))
@@ -216,6 +223,9 @@ def _read_sessions(connection: Connection, run_id: str, session_ids: Sequence[st
         rankings=list(connection.execute(ranked.order_by(rankings.c.side))),
         failures=list(connection.execute(failed.order_by(failures.c.side))),
     )
+    unknown = [session_id for session_id in session_ids if session_id not in by_session]
+    if unknown:
+        raise ConfigError(f"run {run_id!r} has not replayed session {unknown[0]!r}; see: shadowdiff show {run_id}")
     return [by_session[session_id] for session_id in session_ids]
 
 
@@ -241,6 +251,7 @@ def _run(row: Row[Any], sides: tuple[Side, ...]) -> Run:
 
 def _not_one(name: str, found: Sequence[Row[Any]]) -> str:
     if not found:
-        shown = "no run is stored yet" if name == LATEST else f"no run {name!r}"
-        return f"{shown}; list them with: shadowdiff runs"
+        if name == LATEST:
+            return "no run is stored yet; make one with: shadowdiff replay"
+        return f"no run {name!r}; list them with: shadowdiff runs"
     return f"{name!r} begins several runs, {found[0].run_id} and {found[1].run_id} among them; give more of it"

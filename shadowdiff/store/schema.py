@@ -114,7 +114,10 @@ def _listed_entries(name: str, *extra: Column[float]) -> Table:
         PrimaryKeyConstraint("turn_id", "rank"),
         UniqueConstraint("turn_id", "entry_id"),
         ForeignKeyConstraint(["turn_id", "org_id"], [turns.c.turn_id, turns.c.org_id], ondelete="CASCADE"),
-        ForeignKeyConstraint(["org_id", "entry_id"], [entries.c.org_id, entries.c.entry_id]),
+        # Checked at commit: when a whole org goes, its entries go before its turns do.
+        ForeignKeyConstraint(
+            ["org_id", "entry_id"], [entries.c.org_id, entries.c.entry_id], deferrable=True, initially="DEFERRED"
+        ),
         Index(f"ix_{name}_entry", "org_id", "entry_id"),
         CheckConstraint("rank >= 1", name="rank_from_1"),
     )

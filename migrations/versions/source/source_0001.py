@@ -108,6 +108,8 @@ def upgrade() -> None:
             ["org_id", "entry_id"],
             ["shadowdiff.entries.org_id", "shadowdiff.entries.entry_id"],
             name=op.f("fk_pool_entries_org_id_entry_id"),
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.ForeignKeyConstraint(
             ["turn_id", "org_id"],
@@ -131,6 +133,8 @@ def upgrade() -> None:
             ["org_id", "entry_id"],
             ["shadowdiff.entries.org_id", "shadowdiff.entries.entry_id"],
             name=op.f("fk_served_entries_org_id_entry_id"),
+            initially="DEFERRED",
+            deferrable=True,
         ),
         sa.ForeignKeyConstraint(
             ["turn_id", "org_id"],

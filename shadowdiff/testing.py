@@ -1,0 +1,235 @@
+"""What every reranker must keep, as a test class, with turns and fakes to test with: for us and for plugin authors.
+
+    from shadowdiff.rerankers.registry import build
+    from shadowdiff.rerankers.spec import parse
+    from shadowdiff.testing import RerankerContract
+
+    class TestMine(RerankerContract):
+        def make(self):
+            return build(parse("mine:target"))
+
+pytest then runs every rule below against it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from shadowdiff.errors import RerankerError
+from shadowdiff.lexical import OrgLexicon
+from shadowdiff.protocols import PooledTurn, PoolReranker, Reranker, TurnVectors
+from shadowdiff.ranking import rank_pool
+from shadowdiff.records import Entry, Pool, PoolEntry, PoolOrigin, Turn
+from shadowdiff.rerankers.documents import TITLE_AND_BODY
+from shadowdiff.rerankers.fingerprint import fingerprint
+from shadowdiff.rerankers.scoring import request_of, score_requests, score_turn
+from shadowdiff.rerankers.spec import Spec, parse
+
+QUERY = "How is customer data encrypted at rest?"
+DOCUMENTS = (
+    "Customer data is encrypted at rest with AES-256.",
+    "Our offices are closed on public holidays.",
+    "Encryption in transit uses TLS 1.3; data at rest is covered by another page.",
+    "Pricing starts at 40 dollars per seat and month.",
+    "Keys",
+)
+LONG_TEXT = "Encrypted data is kept for ninety days, then deleted. " * 926
+"""50,004 characters."""
+UNUSUAL_TEXTS = (
+    "データは保存時に暗号化されますか",
+    "family 👩‍👩‍👧‍👦 flag 🏴󠁧󠁢󠁳󠁣󠁴󠁿 thumbs 👍🏽",
+    "هل البيانات مشفرة؟ \u202eabc\u202c",
+    "e\u0301\u0302\u0303 Z\u0351\u036b\u0343 ﬁ Ⅷ ß İ",
+    "nul \x00 bell \x07 escape \x1b[2J del \x7f next line \x85",
+    "lone surrogate \ud83d here",
+    "\u200b\ufeff",
+    "[SEP] [CLS] [PAD] </s> <pad> [/b]",
+)
+DIMENSIONS = 16
+ASKED_AT = datetime(2026, 11, 19, 14, 2, tzinfo=UTC)
+
+
+def make_pool(texts: Sequence[str], *, org_id: str = "org") -> Pool:
+    """A pool of entries e1, e2, … with these bodies and no titles, in retrieval order."""
+    entries = [Entry(org_id, f"e{number}", "", text) for number, text in enumerate(texts, start=1)]
+    return Pool(tuple(PoolEntry(entry, rank) for rank, entry in enumerate(entries, start=1)), PoolOrigin.RECORDED)
+
+
+def make_turn(
+    texts: Sequence[str], query: str = QUERY, *, turn_id: str = "t1", served: Sequence[str] | None = None
+) -> PooledTurn:
+    """A turn over `make_pool(texts)` with everything that any kind of reranker reads.
+
+    Embeddings are derived from the texts (equal texts, equal vectors) and term
+    statistics are the pool's own. Served: every second entry, last one first,
+    unless ids are given.
+    """
+    pool = make_pool(texts)
+    listed = pool.entry_ids[::-2] if served is None else served
+    turn = Turn(turn_id, 1, query, ASKED_AT, served=tuple(listed))
+    lexicon = OrgLexicon([item.entry for item in pool.entries])
+    return PooledTurn("org", "s1", turn, pool, _vectors(query, texts), lexicon)
+
+
+def _vectors(query: str, texts: Sequence[str]) -> TurnVectors:
+    import numpy as np
+
+    rows = [_vector(text) for text in (query, *texts)]
+    both = np.array(rows, dtype=np.float32)
+    return TurnVectors(both[0], both[1:])
+
+
+def _vector(text: str) -> list[float]:
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return [byte - 127.5 for byte in digest[:DIMENSIONS]]
+
+
+class KeywordReranker:
+    """A fake that needs no model: the share of the query's words that a document holds."""
+
+    document_form = TITLE_AND_BODY
+
+    def __init__(self, spec: Spec | None = None) -> None:
+        self.spec = spec or Spec("keyword")
+        self.fingerprint = fingerprint("keyword/1", str(self.spec))
+
+    def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
+        """Shares in [0, 1], in input order."""
+        words = set(query.lower().split())
+        return [len(words & set(document.lower().split())) / max(len(words), 1) for document in documents]
+
+
+class FailingReranker(KeywordReranker):
+    """A fake that fails on the queries that `fails_on` picks, and is a KeywordReranker on the others."""
+
+    def __init__(self, fails_on: Callable[[str], bool], error: Exception | None = None) -> None:
+        """`error` is what it raises; a RerankerError unless given."""
+        super().__init__(Spec("failing"))
+        self._fails_on = fails_on
+        self._error = error or RerankerError("made to fail")
+
+    def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
+        """As KeywordReranker. Raises the error on the queries picked."""
+        if self._fails_on(query):
+            raise self._error
+        return super().score(query, documents)
+
+
+class RerankerContract:
+    """Every rule that a reranker must keep. Subclass it, give `make`, and let pytest collect the subclass."""
+
+    by_text: ClassVar[bool] = True
+    """False for kinds whose scores hang on entry ids or ranks, so that equal texts may score differently."""
+    tolerance: ClassVar[float] = 1e-4
+    """How far a score may move with what it is computed beside."""
+
+    def make(self) -> Reranker | PoolReranker:
+        """A fresh reranker."""
+        raise NotImplementedError
+
+    def turn(self, texts: Sequence[str], query: str = QUERY, turn_id: str = "t1") -> PooledTurn:
+        """The turn to score; its entries are e1, e2 and so on."""
+        return make_turn(texts, query, turn_id=turn_id)
+
+    def test_one_score_per_entry_in_pool_order(self) -> None:
+        """There are as many scores as entries, and each stays with its entry wherever that stands in the pool."""
+        reranker, turn = self.make(), self.turn(DOCUMENTS)
+        scores = _scores(reranker, turn)
+        assert len(scores) == len(DOCUMENTS)
+        moved = [3, 0, 4, 2, 1]
+        _assert_close(_scores(reranker, _reordered(turn, moved)), [scores[place] for place in moved], self.tolerance)
+
+    def test_empty_pool(self) -> None:
+        """No entries, no scores, no error."""
+        assert _scores(self.make(), self.turn(())) == (), "an empty pool must give no scores"
+
+    def test_one_document(self) -> None:
+        """A pool of one gets one score."""
+        assert len(_scores(self.make(), self.turn(DOCUMENTS[:1]))) == 1
+
+    def test_duplicate_documents(self) -> None:
+        """Equal documents get equal scores; where ids decide, each id keeps its score wherever it stands."""
+        reranker = self.make()
+        doubled = self.turn((*DOCUMENTS[:3], DOCUMENTS[0], DOCUMENTS[0]))
+        scores = _scores(reranker, doubled)
+        if self.by_text:
+            assert scores[0] == scores[3] == scores[4], f"equal documents got {scores[0]}, {scores[3]}, {scores[4]}"
+        else:
+            _assert_close(_scores(reranker, _reordered(doubled, [4, 3, 2, 1, 0])), scores[::-1], self.tolerance)
+
+    def test_batch_mates_do_not_change_the_ranking(self) -> None:
+        """A turn scored among others gets the scores that it gets alone; by text, so do documents in a larger pool."""
+        reranker, alone = self.make(), self.turn(DOCUMENTS)
+        scores = _scores(reranker, alone)
+        others = [self.turn((LONG_TEXT, "", "short"), "pricing", "t2"), self.turn(DOCUMENTS[::-1], "holidays", "t3")]
+        _assert_close(_together(reranker, [others[0], alone, others[1]])[1], scores, self.tolerance)
+        if not isinstance(reranker, PoolReranker):
+            larger = _scores(reranker, self.turn((*DOCUMENTS, LONG_TEXT, *UNUSUAL_TEXTS)))
+            _assert_close(larger[: len(DOCUMENTS)], scores, self.tolerance)
+
+    def test_same_input_twice(self) -> None:
+        """The same turn again gets exactly the same scores, from this reranker and from a fresh one."""
+        reranker, turn = self.make(), self.turn(DOCUMENTS)
+        scores = _scores(reranker, turn)
+        assert _scores(reranker, turn) == scores, "the second call gave other scores"
+        assert _scores(self.make(), turn) == scores, "a fresh reranker gave other scores"
+
+    def test_long_and_empty_documents(self) -> None:
+        """50,000 characters, nothing at all and nothing but space are scored like any other document."""
+        assert len(_scores(self.make(), self.turn((LONG_TEXT, "", " \n\t ", "x", "word" * 12_500)))) == 5
+
+    def test_unusual_documents(self) -> None:
+        """Scripts, joiners, combining marks, control characters and lone surrogates are scored."""
+        assert len(_scores(self.make(), self.turn(UNUSUAL_TEXTS))) == len(UNUSUAL_TEXTS)
+
+    def test_unusual_queries(self) -> None:
+        """Any query is scored, or refused with a RerankerError, which fails its turn only."""
+        reranker = self.make()
+        for query in (*UNUSUAL_TEXTS, "", " ", LONG_TEXT):
+            with suppress(RerankerError):
+                assert len(_scores(reranker, self.turn(DOCUMENTS, query))) == len(DOCUMENTS)
+
+    def test_identity(self) -> None:
+        """The spec is canonical, and the fingerprint says nothing but what is scored with."""
+        first, second = self.make(), self.make()
+        assert parse(str(first.spec)) == first.spec, f"'{first.spec}' does not parse back to itself"
+        assert first.fingerprint == second.fingerprint, "two rerankers of one spec have different fingerprints"
+        assert first.fingerprint, "the fingerprint is empty"
+
+
+def _scores(reranker: Reranker | PoolReranker, turn: PooledTurn) -> tuple[float, ...]:
+    """The turn's scores, once they were good enough for a ranking: right count, no NaN, no +inf."""
+    scores = score_turn(reranker, turn).scores
+    rank_pool(turn.pool, scores)
+    if not isinstance(reranker, PoolReranker):
+        assert all(math.isfinite(score) for score in scores), f"a text reranker ranks every document: {scores}"
+    return scores
+
+
+def _together(reranker: Reranker | PoolReranker, turns: Sequence[PooledTurn]) -> list[tuple[float, ...]]:
+    if isinstance(reranker, PoolReranker):
+        return [tuple(reranker.score_pool(turn)) for turn in turns]
+    return [pairs.scores for pairs in score_requests(reranker, [request_of(reranker, turn) for turn in turns])]
+
+
+def _reordered(turn: PooledTurn, places: Sequence[int]) -> PooledTurn:
+    """The same pool, its entries (with their retrieval ranks) standing in another order."""
+    entries = tuple(turn.pool.entries[place] for place in places)
+    vectors = turn.vectors and TurnVectors(turn.vectors.query, turn.vectors.entries[list(places)])
+    return replace(turn, pool=replace(turn.pool, entries=entries), vectors=vectors)
+
+
+def _assert_close(found: Sequence[float], expected: Sequence[float], tolerance: float) -> None:
+    assert len(found) == len(expected)
+    far = [
+        (one, other)
+        for one, other in zip(found, expected, strict=True)
+        if one != other and not abs(one - other) <= tolerance
+    ]
+    assert not far, f"scores moved by more than {tolerance}: {far}"

@@ -1,0 +1,152 @@
+"""Every built-in kind of reranker, and every fake, keeps the rules of shadowdiff.testing.RerankerContract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from shadowdiff.errors import RerankerError
+from shadowdiff.protocols import PoolReranker, Reranker
+from shadowdiff.rerankers.registry import build
+from shadowdiff.rerankers.spec import parse
+from shadowdiff.testing import FailingReranker, KeywordReranker, RerankerContract
+from tests.conftest import MODEL
+from tests.contract.tiny_models import save_tiny_cross_encoder
+
+RANKED_BY_FILE = ("e4", "e1", "e9", "e2")
+
+
+@pytest.fixture(scope="session")
+def tiny_cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a sentence-transformers cross-encoder."""
+    return save_tiny_cross_encoder(tmp_path_factory.mktemp("tiny"))
+
+
+class _BuiltIn(RerankerContract):
+    """A kind that a spec string names."""
+
+    spec: ClassVar[str]
+
+    def make(self) -> Reranker | PoolReranker:
+        """The kind, as the registry builds it."""
+        return build(parse(self.spec))
+
+
+class TestServed(_BuiltIn):
+    """`served`."""
+
+    spec = "served"
+    by_text = False
+
+
+class TestCosine(_BuiltIn):
+    """`cosine`."""
+
+    spec = "cosine"
+
+
+class TestBm25(_BuiltIn):
+    """`bm25`."""
+
+    spec = "bm25"
+
+
+class TestRrf(_BuiltIn):
+    """`rrf`: equal texts stand at different ranks, so their fused scores differ."""
+
+    spec = "rrf:cosine+bm25+served"
+    by_text = False
+
+
+class TestOnnx(_BuiltIn):
+    """`onnx`, with the sample cross-encoder."""
+
+    spec = f"onnx:{str(MODEL).replace(',', '%2C')},threads=1,max_length=128"
+
+
+class TestRun(RerankerContract):
+    """`run`, with a file that ranks some entries of every turn."""
+
+    by_text = False
+
+    @pytest.fixture(autouse=True)
+    def _write_run(self, tmp_path: Path) -> None:
+        self.file = tmp_path / "a.run"
+        lines = [
+            f"{turn_id} Q0 {entry_id} {rank} {10 - rank} tag\n"
+            for turn_id in ("t1", "t2", "t3")
+            for rank, entry_id in enumerate(RANKED_BY_FILE, start=1)
+        ]
+        self.file.write_text("".join(lines))
+
+    def make(self) -> Reranker | PoolReranker:
+        """The file as a reranker."""
+        return build(parse(f"run:{self.file}"))
+
+
+class TestSentenceTransformers(RerankerContract):
+    """`st`, with a tiny model of random weights."""
+
+    @pytest.fixture(autouse=True)
+    def _take_model(self, tiny_cross_encoder: Path) -> None:
+        self.directory = tiny_cross_encoder
+
+    def make(self) -> Reranker | PoolReranker:
+        """The directory as a reranker."""
+        return build(parse(f"st:{self.directory},device=cpu"))
+
+
+class TestKeywordReranker(RerankerContract):
+    """The fake that needs no model."""
+
+    def make(self) -> Reranker | PoolReranker:
+        """A fresh fake."""
+        return KeywordReranker()
+
+
+class TestFailingReranker(RerankerContract):
+    """The failing fake, on queries that it does not fail on."""
+
+    def make(self) -> Reranker | PoolReranker:
+        """Fails on nothing that the contract asks."""
+        return FailingReranker(lambda query: query == "fail on this")
+
+
+class _Constant(KeywordReranker):
+    """Breaks whichever rule its scores break."""
+
+    def __init__(self, scores: Sequence[float]) -> None:
+        super().__init__()
+        self._scores = scores
+
+    def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
+        """The same list, whatever is asked."""
+        return self._scores
+
+
+class _Broken(RerankerContract):
+    """The contract, put to a reranker that breaks it."""
+
+    def __init__(self, scores: Sequence[float]) -> None:
+        self._scores = scores
+
+    def make(self) -> Reranker | PoolReranker:
+        return _Constant(self._scores)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        pytest.param([0.0] * 4, id="too few"),
+        pytest.param([float("nan")] * 5, id="NaN"),
+        pytest.param([float("-inf")] * 5, id="unranked by text"),
+        pytest.param([5.0, 4.0, 3.0, 2.0, 1.0], id="by place"),
+    ],
+)
+def test_contract_catches_broken_rerankers(scores: list[float]) -> None:
+    """A reranker that returns too few scores, NaN, -inf, or scores by place in the pool does not pass."""
+    with pytest.raises((AssertionError, RerankerError), match="score"):
+        _Broken(scores).test_one_score_per_entry_in_pool_order()

@@ -1,0 +1,89 @@
+"""Models small enough to be made in a test: an ONNX bag of tokens, and a BERT cross-encoder of random weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from tests.conftest import MODEL
+
+VOCABULARY = 30_522
+"""Of the sample tokenizer, which these models borrow."""
+
+
+def save_bag_of_tokens(
+    directory: Path,
+    *,
+    inputs: tuple[str, ...] = ("input_ids", "attention_mask"),
+    kind: str = "int64",
+    outputs: int = 1,
+    declared: tuple[str | int, ...] | None = None,
+    weights_beside: str | None = None,
+) -> Path:
+    """An ONNX model whose logits are sums of token weights, shape (batch, outputs), with the sample tokenizer.
+
+    `declared` is the output shape that the file states; `weights_beside` names
+    a file that holds the weights outside the model.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    integer = {"int64": onnx.TensorProto.INT64, "int32": onnx.TensorProto.INT32, "float": onnx.TensorProto.FLOAT}[kind]
+    weights = np.random.default_rng(7).normal(size=(VOCABULARY, outputs)).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", [inputs[0]], ["ids"], to=onnx.TensorProto.INT64),
+        helper.make_node("Gather", ["weights", "ids"], ["looked_up"]),
+        helper.make_node("Cast", [inputs[-1]], ["mask"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last_axis"], ["column"]),
+        helper.make_node("Mul", ["looked_up", "column"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "middle_axis"], ["logits"], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "bag",
+        [helper.make_tensor_value_info(name, integer, ["batch", "sequence"]) for name in inputs],
+        [helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, list(declared or ("batch", outputs)))],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.array([2]), "last_axis"),
+            numpy_helper.from_array(np.array([1]), "middle_axis"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    directory.mkdir(parents=True, exist_ok=True)
+    onnx.save_model(
+        model, directory / "model.onnx", save_as_external_data=weights_beside is not None, location=weights_beside
+    )
+    shutil.copy(MODEL / "tokenizer.json", directory)
+    return directory
+
+
+def save_tiny_cross_encoder(directory: Path, *, labels: int = 1) -> Path:
+    """A BERT of one layer and random weights with the sample tokenizer, as sentence-transformers loads it; 64 positions."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        num_labels=labels,
+        initializer_range=0.5,
+    )
+    BertForSequenceClassification(config).eval().save_pretrained(directory)
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(MODEL / "tokenizer.json"), model_max_length=64, **special)
+    tokenizer.save_pretrained(directory)
+    return directory
+
+
+def write_config(directory: Path, **settings: object) -> None:
+    """A config.json beside the model."""
+    (directory / "config.json").write_text(json.dumps(settings))
