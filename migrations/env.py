@@ -40,7 +40,9 @@ given = context.config.attributes.get("connection")
 if isinstance(given, Connection):
     migrate(given)
 elif "SHADOWDIFF_DATABASE_URL" in os.environ:
-    with store_engine(os.environ["SHADOWDIFF_DATABASE_URL"]).connect() as opened:
+    engine = store_engine(os.environ["SHADOWDIFF_DATABASE_URL"])
+    with engine.connect() as opened:
         migrate(opened)
+    engine.dispose()
 else:
     raise RevisionError("set SHADOWDIFF_DATABASE_URL, or run: shadowdiff db upgrade")

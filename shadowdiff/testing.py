@@ -208,7 +208,7 @@ def _scores(reranker: Reranker | PoolReranker, turn: PooledTurn) -> tuple[float,
     scores = score_turn(reranker, turn).scores
     rank_pool(turn.pool, scores)
     if not isinstance(reranker, PoolReranker):
-        assert all(math.isfinite(score) for score in scores), f"a text reranker ranks every document: {scores}"
+        assert all(math.isfinite(score) for score in scores), f"a text reranker scores every document: {scores}"
     return scores
 
 

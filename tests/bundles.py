@@ -62,9 +62,8 @@ def entry(entry_id: str, org_id: str = "acme", title: str = "", body: str | None
 def turn(turn_id: str, position: int = 1, pool: Sequence[str] | None = None, query: str = "") -> Turn:
     """A turn whose pool holds these entries, scored from the best down."""
     recorded = None if pool is None else tuple(RecordedEntry(name, 1.0 / place) for place, name in enumerate(pool, 1))
-    return Turn(
-        turn_id, position, query or f"Query of {turn_id}?", AT, recorded_pool=recorded, served=pool and (pool[0],)
-    )
+    served = tuple(pool[:1]) if pool else None
+    return Turn(turn_id, position, query or f"Query of {turn_id}?", AT, recorded_pool=recorded, served=served)
 
 
 def session(session_id: str, *turns: Turn, org_id: str = "acme") -> Session:

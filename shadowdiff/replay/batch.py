@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shadowdiff.pools import BuiltPool, Lexicons, PoolBuilder
-from shadowdiff.protocols import KnowledgeBase, Need, PooledTurn, TurnVectors
+from shadowdiff.protocols import KnowledgeBase, Need, PooledTurn, PoolReranker, TurnVectors
 from shadowdiff.records import (
     NOISE_SIDE,
     ReplayedSession,
@@ -48,12 +48,15 @@ class BatchReplayer:
         self._cache = cache
         self._lexicons = Lexicons(knowledge)
         self._pools = PoolBuilder(knowledge, self._lexicons, config, listing_sides(contenders))
+        models = [contender for contender in contenders if not isinstance(contender.reranker, PoolReranker)]
+        self._counted = models or list(contenders)
+        """The sides that take the time: counting the others too would make every estimate of it wrong."""
         self._needs: frozenset[Need] = frozenset().union(*(contender.needs for contender in contenders))
 
     @property
     def passes(self) -> int:
-        """How often each turn's pool is ranked: once per side, and once more for the noise floor."""
-        return len(self._contenders) + self._config.noise
+        """How many passes over a turn count as progress."""
+        return len(self._counted) + (self._config.noise and self._contenders[0] in self._counted)
 
     def replay(self, sessions: Sequence[Session], on_ranked: Callable[[int, int], None]) -> ReplayedBatch:
         """Rank every turn; `on_ranked(turns, pairs)` is called as they are done. Raises SourceError."""
@@ -68,11 +71,15 @@ class BatchReplayer:
     def _passes(
         self, pooled: Sequence[PooledTurn], on_ranked: Callable[[int, int], None]
     ) -> Iterator[tuple[str, list[RankResult]]]:
+        def told(contender: Contender) -> Callable[[int, int], None]:
+            return on_ranked if contender in self._counted else lambda turns, pairs: None
+
         for contender in self._contenders:
-            yield contender.side.label, rank_turns(contender.reranker, pooled, self._cache, on_ranked)
+            yield contender.side.label, rank_turns(contender.reranker, pooled, self._cache, told(contender))
         if self._config.noise:
             # One turn a call and no cache: every pair is scored anew, beside other pairs than before.
-            yield NOISE_SIDE, rank_turns(self._contenders[0].reranker, pooled, NoCache(), on_ranked, turns_per_call=1)
+            again = self._contenders[0]
+            yield NOISE_SIDE, rank_turns(again.reranker, pooled, NoCache(), told(again), turns_per_call=1)
 
     def _pooled(self, sessions: Sequence[Session], built: Mapping[str, BuiltPool]) -> list[PooledTurn]:
         bare = [

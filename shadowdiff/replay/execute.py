@@ -35,9 +35,9 @@ class Progress:
     """Fractional while a batch is being scored."""
     sessions: int
     turns_done: int
-    """Ranked by every side in this invocation."""
+    """In this invocation."""
     pairs_done: int
-    """Over all sides, in this invocation."""
+    """By the sides that take the time, in this invocation."""
 
 
 @dataclass(frozen=True, slots=True)

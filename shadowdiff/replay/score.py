@@ -23,7 +23,7 @@ from shadowdiff.records import Ranking, ScoreCounts
 from shadowdiff.rerankers.scoring import request_of, score_requests
 from shadowdiff.store.runs import CachedScore
 
-TURNS_PER_CALL = 8
+TURNS_PER_CALL = 4
 """Turns scored in one call: enough to sort by length over, few enough for a progress bar to move."""
 
 

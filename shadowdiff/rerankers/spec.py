@@ -76,7 +76,12 @@ def _quoted(text: str) -> str:
 
 
 def _unquoted(text: str) -> str:
-    return unquote(text.strip(), encoding="utf-8", errors="surrogatepass")
+    try:
+        return unquote(text.strip(), encoding="utf-8", errors="surrogatepass")
+    except UnicodeDecodeError as error:
+        raise SpecError(
+            f"{text.strip()!r} is not UTF-8 behind its percent signs; write a percent sign as %25"
+        ) from error
 
 
 class Options:

@@ -11,7 +11,7 @@ import pytest
 from shadowdiff.errors import RerankerError
 from shadowdiff.protocols import PoolReranker, Reranker
 from shadowdiff.rerankers.registry import build
-from shadowdiff.rerankers.spec import parse
+from shadowdiff.rerankers.spec import Spec, parse
 from shadowdiff.testing import FailingReranker, KeywordReranker, RerankerContract
 from tests.conftest import MODEL
 from tests.contract.tiny_models import save_tiny_cross_encoder
@@ -28,43 +28,43 @@ def tiny_cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class _BuiltIn(RerankerContract):
     """A kind that a spec string names."""
 
-    spec: ClassVar[str]
+    spec: ClassVar[Spec]
 
     def make(self) -> Reranker | PoolReranker:
         """The kind, as the registry builds it."""
-        return build(parse(self.spec))
+        return build(self.spec)
 
 
 class TestServed(_BuiltIn):
     """`served`."""
 
-    spec = "served"
+    spec = parse("served")
     by_text = False
 
 
 class TestCosine(_BuiltIn):
     """`cosine`."""
 
-    spec = "cosine"
+    spec = parse("cosine")
 
 
 class TestBm25(_BuiltIn):
     """`bm25`."""
 
-    spec = "bm25"
+    spec = parse("bm25")
 
 
 class TestRrf(_BuiltIn):
     """`rrf`: equal texts stand at different ranks, so their fused scores differ."""
 
-    spec = "rrf:cosine+bm25+served"
+    spec = parse("rrf:cosine+bm25+served")
     by_text = False
 
 
 class TestOnnx(_BuiltIn):
     """`onnx`, with the sample cross-encoder."""
 
-    spec = f"onnx:{str(MODEL).replace(',', '%2C')},threads=1,max_length=128"
+    spec = Spec("onnx", str(MODEL), (("threads", "1"), ("max_length", "128")))
 
 
 class TestRun(RerankerContract):
@@ -84,7 +84,7 @@ class TestRun(RerankerContract):
 
     def make(self) -> Reranker | PoolReranker:
         """The file as a reranker."""
-        return build(parse(f"run:{self.file}"))
+        return build(Spec("run", str(self.file)))
 
 
 class TestSentenceTransformers(RerankerContract):
@@ -96,7 +96,7 @@ class TestSentenceTransformers(RerankerContract):
 
     def make(self) -> Reranker | PoolReranker:
         """The directory as a reranker."""
-        return build(parse(f"st:{self.directory},device=cpu"))
+        return build(Spec("st", str(self.directory), (("device", "cpu"),)))
 
 
 class TestKeywordReranker(RerankerContract):

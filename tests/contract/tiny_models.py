@@ -62,12 +62,12 @@ def save_bag_of_tokens(
 
 
 def save_tiny_cross_encoder(directory: Path, *, labels: int = 1) -> Path:
-    """A BERT of one layer and random weights with the sample tokenizer, as sentence-transformers loads it; 64 positions."""
+    """A BERT of one layer, 64 positions and random weights, as sentence-transformers loads it."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
     torch.manual_seed(7)
-    config = BertConfig(
+    config = BertConfig(  # type: ignore[call-arg]
         vocab_size=VOCABULARY,
         hidden_size=16,
         num_hidden_layers=1,
@@ -77,9 +77,11 @@ def save_tiny_cross_encoder(directory: Path, *, labels: int = 1) -> Path:
         num_labels=labels,
         initializer_range=0.5,
     )
-    BertForSequenceClassification(config).eval().save_pretrained(directory)
+    BertForSequenceClassification(config).save_pretrained(directory)
     special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(MODEL / "tokenizer.json"), model_max_length=64, **special)
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_file=str(MODEL / "tokenizer.json"), **special
+    )
     tokenizer.save_pretrained(directory)
     return directory
 

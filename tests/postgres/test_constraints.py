@@ -181,6 +181,11 @@ REFUSED = (
 @pytest.mark.parametrize(("table", "row"), ACCEPTED, ids=[table.name for table, _ in ACCEPTED])
 def test_the_rows_that_are_spoilt_below_are_good_in_themselves(connection: Connection, table: Any, row: Any) -> None:
     """Otherwise a refusal would prove nothing."""
+    write(connection, table, row)
+
+
+def write(connection: Connection, table: Any, row: Any) -> None:
+    """Insert a row and check at once what is otherwise checked at commit."""
     connection.execute(insert(table), row)
     connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
 
@@ -191,8 +196,7 @@ def test_the_rows_that_are_spoilt_below_are_good_in_themselves(connection: Conne
 def test_a_bad_row_is_refused(connection: Connection, table: Any, row: Any, constraint: str) -> None:
     """By the constraint that is meant, at the latest at commit."""
     with pytest.raises(IntegrityError, match=constraint):
-        connection.execute(insert(table), row)
-        connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+        write(connection, table, row)
 
 
 def test_a_run_cannot_become_done_without_summary(connection: Connection) -> None:

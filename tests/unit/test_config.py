@@ -107,7 +107,7 @@ def test_a_tilde_in_a_variable_is_the_users_home(here: Path) -> None:
 
 def test_a_named_file_must_exist(here: Path) -> None:
     """A typing error in the path must not silently give the defaults."""
-    with pytest.raises(ConfigError, match="no configuration file at gone.toml"):
+    with pytest.raises(ConfigError, match=r"no configuration file at gone\.toml"):
         load_settings(Path("gone.toml"), {})
     with pytest.raises(ConfigError, match="no configuration file at"):
         load_settings(None, {"SHADOWDIFF_CONFIG": str(here)})
@@ -116,7 +116,7 @@ def test_a_named_file_must_exist(here: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        pytest.param("[database", "line 1", id="not-toml"),
+        pytest.param("[database\n", "line 1", id="not-toml"),
         pytest.param('[database]\nurl = "a"\nurl = "b"\n', "line 3", id="key-twice"),
         pytest.param(b'[database]\nurl = "\xff"\n', "utf-8", id="not-utf8"),
         pytest.param("[rerankers]\na = " + "[" * 100_000, "cannot read", id="endless-nesting"),

@@ -29,7 +29,7 @@ def test_every_postgres_scheme_means_psycopg(scheme: str) -> None:
         ("postgresql://me:hunter2@db/rag", "postgresql://me:***@db/rag"),
         ("postgresql://:hunter2@db/rag", "postgresql://:***@db/rag"),
         ("postgresql://me@db/rag?password=hunter2", "postgresql://me@db/rag?password=***"),
-        ("postgresql:///rag?host=/run/pg&PASSWORD=hunter2", "postgresql:///rag?host=%2Frun%2Fpg&PASSWORD=***"),
+        ("postgresql:///rag?port=5433&PASSWORD=hunter2", "postgresql:///rag?PASSWORD=***&port=5433"),
         ("postgresql://db/rag?password=a&password=hunter2", "postgresql://db/rag?password=***"),
         ("postgresql://db/rag?sslpassword=hunter2", "postgresql://db/rag?sslpassword=***"),
         ("postgresql://db/rag?oauth_client_secret=hunter2", "postgresql://db/rag?oauth_client_secret=***"),
@@ -45,7 +45,7 @@ def test_a_password_is_masked_wherever_it_stands(text: str, shown: str) -> None:
     assert masked(parse_url(text)) == shown
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="*"), min_size=4))
+@given(st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=4))
 def test_no_encoded_password_is_ever_shown(password: str) -> None:
     """Any text can be a password when it is percent-encoded."""
     url = parse_url(f"postgresql://me:{quote(password, safe='')}@db.example/rag")
@@ -93,30 +93,20 @@ def test_another_database_is_refused(scheme: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+TCP = 'connection failed: connection to server at "10.0.0.1", port 5432 failed:'
+SOCKET = 'connection to server on socket "/run/.s.PGSQL.5432" failed:'
+NOTHING_LISTENS = "nothing listens there; is Postgres running, and are host and port right?"
 CONNECTION_ERRORS = (
     (
-        'connection failed: connection to server at "10.0.0.1", port 5432 failed: FATAL:  '
-        'password authentication failed for user "me"',
+        f'{TCP} FATAL:  password authentication failed for user "me"',
         "password authentication failed; check user and password in the URL",
     ),
-    (
-        'connection failed: connection to server at "::1", port 5432 failed: Connection refused\n\tIs the server running '
-        "on that host and accepting TCP/IP connections?",
-        "nothing listens there; is Postgres running, and are host and port right?",
-    ),
-    (
-        'connection to server on socket "/run/.s.PGSQL.5432" failed: No such file or directory\n\tIs the server running '
-        "locally and accepting connections on that socket?",
-        "nothing listens there; is Postgres running, and are host and port right?",
-    ),
+    (f"{TCP} Connection refused\n\tIs the server running on that host and accepting connections?", NOTHING_LISTENS),
+    (f"{SOCKET} No such file or directory\n\tIs the server running locally?", NOTHING_LISTENS),
     ('failed to resolve host "dbb": [Errno -2] Name or service not known', "the host name is unknown; check the URL"),
     ("connection timeout expired", "no answer in time; check host, port and firewall"),
     ("fe_sendauth: no password supplied", "it asks for a password and the URL has none"),
-    (
-        'connection failed: connection to server at "10.0.0.1", port 5432 failed: FATAL:  database "rag" does not exist',
-        'connection to server at "10.0.0.1", port 5432 failed: FATAL:  database "rag" does not exist',
-    ),
-    ("", "unknown error"),
+    (f'{TCP} FATAL:  database "rag" does not exist', f'{TCP[19:]} FATAL:  database "rag" does not exist'),
 )
 
 

@@ -1,0 +1,91 @@
+"""Text from a database is hostile until escaped: in every format, at every width, on stderr too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shadowdiff.render.text import UNSAFE
+from tests.conftest import Cli
+
+MARKUP = "[/b] [bold red]loud[/] :smile: [link=https://example.com]x[/link]"
+CLEAR = "\x1b[2J\x1b[H\x9b2J\x07\x08\x7f"
+BIDI = "\u202egnp.exe \u2066 \u200f \u2028"
+LONG = "ten kilobytes " * 800
+HOSTILE = [MARKUP, CLEAR, BIDI, LONG, "日本語のタイトル 👩‍👩‍👧‍👦 é́́́", "</script><img src=x onerror=alert(1)>"]
+
+
+@pytest.fixture
+def hostile(cli: Cli, empty_url: str, tmp_path: Path) -> dict[str, str]:
+    """A database whose every text field is hostile."""
+    entries = [
+        {"org_id": f"org {CLEAR}", "entry_id": f"e{n} {text[:200]}", "title": text, "body": f"{text} question"}
+        for n, text in enumerate(HOSTILE * 3)
+    ]
+    turns: list[dict[str, Any]] = [
+        {
+            "turn_id": f"t{n} {text[:200]}",
+            "query": f"{text} question",
+            "search_query": f"question {text}" if n % 2 else None,
+            "answer": text,
+            "asked_at": "2026-11-01T10:00:00Z",
+            "pool": [{"entry_id": entry["entry_id"]} for entry in entries],
+            "served": [entry["entry_id"] for entry in entries[n:]],
+        }
+        for n, text in enumerate(HOSTILE)
+    ]
+    session = {"session_id": f"s {BIDI} {MARKUP}", "org_id": f"org {CLEAR}", "tags": {CLEAR: BIDI}}
+    session |= {"started_at": "2026-11-01T10:00:00Z", "turns": turns}
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "kb_entries.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    (bundle / "sessions.jsonl").write_text(json.dumps(session) + "\n")
+    env = {"SHADOWDIFF_DATABASE_URL": empty_url}
+    loaded = cli("load", "bundle", env=env)
+    assert loaded.code == 0, loaded.err
+    return env
+
+
+def raw(text: str) -> set[str]:
+    """Characters that would act on a terminal, line ends aside."""
+    return set(UNSAFE.findall(text.replace("\n", "")))
+
+
+@pytest.mark.parametrize("output", ["terminal", "json", "jsonl"])
+def test_no_character_acts_on_the_terminal(cli: Cli, hostile: dict[str, str], output: str) -> None:
+    """Replayed and shown: everything is there, nothing of it raw."""
+    finished = cli("replay", "-A", "served", "-B", "bm25", "--format", output, env=hostile)
+    assert finished.code == 0, finished.err
+    assert raw(finished.out) == set()
+    assert "[bold red]loud" in finished.out
+    if output == "terminal":
+        assert max(map(len, finished.out.splitlines())) < 250
+    elif output == "json":
+        (session,) = json.loads(finished.out)["sessions"]
+        assert session["org_id"] == f"org {CLEAR}"
+        assert session["turns"][2]["query"] == f"{BIDI} question"
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_colour_is_the_only_escape(cli: Cli, hostile: dict[str, str], width: int) -> None:
+    """With colour on, every escape sequence is one of ours: it sets a style and nothing else."""
+    import re
+
+    out = cli("replay", "-A", "served", "-B", "bm25", "--color", "always", "--width", str(width), env=hostile).out
+    assert "\x1b[" in out
+    assert raw(re.sub(r"\x1b\[[0-9;]*m", "", out)) == set()
+
+
+def test_errors_and_listings_are_escaped_too(cli: Cli, hostile: dict[str, str], tmp_path: Path) -> None:
+    """What stderr and `runs` repeat of a database or of an argument is escaped as well."""
+    refused = cli("replay", "--org", f"nobody{CLEAR}", env=hostile)
+    assert refused.code == 2
+    assert raw(refused.err) == set()
+    (tmp_path / f"[bold red]loud[i]{CLEAR}").write_text("t Q0 e 1 1.0 tag\n")
+    assert cli("replay", "-A", "served", "-B", f"run:[bold red]loud[i]{CLEAR}", env=hostile).code == 4
+    listing = cli("runs", "--format", "json", env=hostile).out
+    assert raw(listing) == raw(cli("runs", env=hostile).out) == set()
+    assert "[bold red]loud" in listing

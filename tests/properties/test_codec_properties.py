@@ -1,0 +1,95 @@
+"""Whatever a run is configured with or sums up to, the store gives it back."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadowdiff.records import Estimate, Outcome, PairSummary, PoolOrigin, RunConfig, RunSummary, SideSummary, Window
+from shadowdiff.store.codec import decode_config, decode_summary, encode
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+COUNTS = st.integers(0, 2**40)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
+ZONES = st.integers(-840, 840).map(lambda minutes: timezone(timedelta(minutes=minutes))) | st.just(UTC)
+TIMES = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=ZONES)  # noqa: DTZ001 the zone is drawn beside
+
+WINDOWS = st.builds(
+    Window,
+    last=st.none() | COUNTS,
+    since=st.none() | TIMES,
+    until=st.none() | TIMES,
+    session_ids=st.lists(TEXTS).map(tuple),
+    org_ids=st.lists(TEXTS).map(tuple),
+    sample=st.none() | COUNTS,
+    seed=COUNTS,
+)
+CONFIGS = st.builds(
+    RunConfig,
+    top_k=COUNTS,
+    pool=COUNTS,
+    pool_from=st.sampled_from(PoolOrigin),
+    noise=st.booleans(),
+    rbo_p=FLOATS,
+    near_tie_share=FLOATS,
+    window=WINDOWS,
+)
+ESTIMATES = st.builds(Estimate, st.none() | FLOATS, st.none() | FLOATS, st.none() | FLOATS)
+PAIRS = st.builds(
+    PairSummary,
+    turns=st.dictionaries(st.sampled_from(Outcome), COUNTS),
+    **dict.fromkeys(("sessions", "sessions_changed", "sessions_where_b_adds", "only_in_a", "only_in_b"), COUNTS),
+    **dict.fromkeys(("both", "distinct_a", "distinct_b", "near_tie_entries"), COUNTS),
+    **dict.fromkeys(("turn_only_in_a", "turn_only_in_b"), COUNTS),
+    **dict.fromkeys(("only_in_a_per_session", "only_in_b_per_session", "overlap", "rbo", "same_top1"), ESTIMATES),
+)
+SIDES = st.builds(
+    SideSummary,
+    **dict.fromkeys(("ranked_turns", "failed_turns", "pairs", "cached_pairs", "truncated_pairs"), COUNTS),
+    **dict.fromkeys(("outside_pool", "latency_turns"), COUNTS),
+    **{name: st.none() | FLOATS for name in ("latency_p50_seconds", "latency_p95_seconds", "cost_usd")},
+)
+SUMMARIES = st.builds(
+    RunSummary,
+    **dict.fromkeys(("sessions", "turns", "failed_turns", "unpooled_turns", "missing_entries"), COUNTS),
+    pools=st.dictionaries(st.sampled_from(PoolOrigin), COUNTS),
+    pairs=st.dictionaries(TEXTS, PAIRS, max_size=2),
+    sides=st.dictionaries(TEXTS, SIDES, max_size=2),
+    noise=st.none() | PAIRS,
+)
+UNKNOWN = st.dictionaries(st.text(min_size=1).map(lambda name: f"new_{name}"), st.none() | COUNTS | TEXTS, max_size=3)
+
+
+def through_json(value: Any) -> Any:
+    """As a JSON column would give it back; refuses NaN and infinity, as Postgres does."""
+    return json.loads(json.dumps(encode(value), allow_nan=False))
+
+
+@given(CONFIGS)
+def test_a_configuration_survives_json(config: RunConfig) -> None:
+    """Field by field and type by type: tuples, enums and zones too."""
+    found = decode_config(through_json(config))
+    assert found == config
+    assert repr(found.window.session_ids) == repr(config.window.session_ids)
+    assert isinstance(found.pool_from, PoolOrigin)
+    if config.window.since is not None and found.window.since is not None:
+        assert found.window.since.utcoffset() == config.window.since.utcoffset()
+
+
+@given(SUMMARIES)
+def test_a_summary_survives_json(summary: RunSummary) -> None:
+    """Every count, estimate and side, with keys of their own type."""
+    found = decode_summary(through_json(summary))
+    assert found == summary
+    assert all(isinstance(outcome, Outcome) for pair in found.pairs.values() for outcome in pair.turns)
+
+
+@given(SUMMARIES, CONFIGS, UNKNOWN)
+def test_fields_of_a_newer_version_are_ignored(summary: RunSummary, config: RunConfig, unknown: dict[str, Any]) -> None:
+    """A run stored by a newer shadowdiff can still be shown."""
+    assert decode_summary(through_json(summary) | unknown) == summary
+    assert decode_config(through_json(config) | unknown) == config

@@ -1,0 +1,129 @@
+"""Pairs put together from ids are what the tokenizer itself would have made of them, cut in the document only."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadowdiff.errors import ConfigError, RerankerError
+from shadowdiff.protocols import ScoreRequest
+from shadowdiff.rerankers.pairs import EncodedPair, PairEncoder
+from shadowdiff.testing import UNUSUAL_TEXTS
+from tests.conftest import MODEL
+
+TOKENIZER = MODEL / "tokenizer.json"
+SHORT = 24
+WORDS = st.lists(
+    st.sampled_from(["data", "encryption", "AES-256,", "Größe", "[SEP]", "暗号化", "…", "x" * 30]), max_size=40
+)
+TEXTS = st.text(max_size=60) | WORDS.map(" ".join) | st.sampled_from([*UNUSUAL_TEXTS[:5], ""])
+
+
+@cache
+def encoder(max_length: int = SHORT) -> PairEncoder:
+    """Over the sample tokenizer."""
+    return PairEncoder(TOKENIZER, max_length)
+
+
+@cache
+def oracle(max_length: int = SHORT) -> Any:
+    """The sample tokenizer itself, cutting the second text only."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(TOKENIZER))
+    tokenizer.enable_truncation(max_length, strategy="only_second")
+    return tokenizer
+
+
+def encode(query: str, *documents: str) -> list[EncodedPair]:
+    """Pairs of one request."""
+    return encoder().encode([ScoreRequest(query, documents)])[0]
+
+
+@given(TEXTS.filter(lambda query: len(query) < 15), TEXTS)
+def test_pairs_equal_the_tokenizer_s_own(query: str, document: str) -> None:
+    """Ids and token types of any pair whose query leaves room are the tokenizer's own, cut or not."""
+    try:
+        found = encode(query, document)[0]
+    except RerankerError:
+        return
+    expected = oracle().encode(query, document)
+    assert list(found.ids) == expected.ids
+    assert list(found.type_ids) == expected.type_ids
+    assert found.truncated == bool(expected.overflowing)
+
+
+@given(TEXTS, st.lists(TEXTS, max_size=5))
+def test_queries_are_never_cut(query: str, documents: list[str]) -> None:
+    """Either every pair holds the whole query, or the query is refused."""
+    from tokenizers import Tokenizer
+
+    ids = Tokenizer.from_file(str(TOKENIZER)).encode(query, add_special_tokens=False).ids if len(query) < 9 else None
+    try:
+        pairs = encode(query, *documents)
+    except RerankerError as error:
+        assert "the query alone has" in str(error)
+        return
+    assert len(pairs) == len(documents)
+    for pair in pairs:
+        assert len(pair.ids) <= SHORT
+        if ids is not None:
+            assert list(pair.ids[1 : 1 + len(ids)]) == ids
+
+
+def test_saved_truncation_and_padding_are_lifted(tmp_path: Path) -> None:
+    """A tokenizer.json that was saved in the middle of a training still reads whole texts."""
+    from tokenizers import Tokenizer
+
+    saved = Tokenizer.from_file(str(TOKENIZER))
+    saved.enable_truncation(6)
+    saved.enable_padding(length=64)
+    saved.save(str(tmp_path / "tokenizer.json"))
+    request = ScoreRequest("how is it", ("encrypted at rest",))
+    assert PairEncoder(tmp_path / "tokenizer.json", 64).encode([request]) == PairEncoder(TOKENIZER, 64).encode(
+        [request]
+    )
+
+
+def test_templates_of_other_families(tmp_path: Path) -> None:
+    """RoBERTa's two separators, one token type and other special tokens are read off the file."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    vocabulary = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "data": 4, "price": 5}
+    tokenizer: Any = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    found = PairEncoder(tmp_path / "tokenizer.json", 8)
+    pair = found.encode([ScoreRequest("data", ("price price price price",))])[0][0]
+    assert pair == EncodedPair((0, 4, 2, 2, 5, 5, 5, 2), (0,) * 8, truncated=True)
+    assert found.pad_id == 1
+
+
+@pytest.mark.parametrize(
+    "template", [("[CLS] $A [SEP]", "[CLS] $B [SEP] $A [SEP]"), ("[CLS] $A [SEP]", "[CLS] $A [SEP]")]
+)
+def test_refuses_templates_without_query_then_document(tmp_path: Path, template: tuple[str, str]) -> None:
+    """A template that turns the pair round or drops half of it is no cross-encoder's that is known here."""
+    from tokenizers import Tokenizer, processors
+
+    tokenizer: Any = Tokenizer.from_file(str(TOKENIZER))
+    special = [("[CLS]", 101), ("[SEP]", 102)]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=template[0], pair=template[1], special_tokens=special
+    )
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(
+        ConfigError, match=r"tokenizer\.json (puts the document before the query|does not encode pairs)"
+    ):
+        PairEncoder(tmp_path / "tokenizer.json", 16)
+
+
+def test_lone_surrogates_are_read_as_question_marks() -> None:
+    """What is no valid Unicode is scored as a person would see it."""
+    assert encode("a", "key \ud83d here") == encode("a", "key ? here")

@@ -1,0 +1,1 @@
+"""Being written by the rerankers helper (09:12)."""
