@@ -109,7 +109,8 @@ class Replay:
         gone = sorted(set(wanted) - {session.session_id for session in sessions})
         if gone:
             self.store.drop_sessions(run.run_id, gone)
-            self.on_warning(f"{len(gone)} planned sessions are no longer in the source and were left out")
+            planned = self.store.progress(run.run_id)[1] + len(gone)
+            self.on_warning(f"no longer in the source, and left out: {len(gone)} of {planned} planned sessions")
 
 
 class _Meter:

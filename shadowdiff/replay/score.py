@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
@@ -103,14 +103,13 @@ def _rank_by_text(reranker: Reranker, turns: Sequence[PooledTurn], cache: ScoreC
     requests = [request_of(reranker, turn) for turn in turns]
     keys = [_pair_keys(request) for request in requests]
     known = cache.cached_scores(reranker.fingerprint, sorted({key for row in keys for key in row}))
-    missing = [_missing(request, row, known) for request, row in zip(requests, keys, strict=True)]
-    scored = _score_missing(reranker, missing)
-    fresh = {key: score for part in scored if isinstance(part, dict) for key, score in part.items()}
+    fresh = _guarded(lambda: _score_missing(reranker, requests, keys, known))
+    if isinstance(fresh, RerankerError):
+        if len(turns) == 1:
+            return [fresh]
+        return [result for turn in turns for result in _rank_by_text(reranker, [turn], cache)]
     cache.cache_scores(reranker.fingerprint, fresh)
-    return [
-        part if isinstance(part, RerankerError) else _ranked(turn, row, known, fresh)
-        for turn, row, part in zip(turns, keys, scored, strict=True)
-    ]
+    return [_ranked(turn, row, known, fresh) for turn, row in zip(turns, keys, strict=True)]
 
 
 def _ranked(
@@ -144,32 +143,28 @@ def _pair_keys(request: ScoreRequest) -> list[bytes]:
     return keys
 
 
-_Missing = tuple[ScoreRequest, list[bytes]]
-
-
-def _missing(request: ScoreRequest, keys: Sequence[bytes], known: Mapping[bytes, CachedScore]) -> _Missing:
-    """The request's distinct pairs that the cache lacks, with their keys."""
-    wanted = {key: document for key, document in zip(keys, request.documents, strict=True) if key not in known}
-    return ScoreRequest(request.query, tuple(wanted.values())), list(wanted)
-
-
-def _score_missing(reranker: Reranker, missing: Sequence[_Missing]) -> list[dict[bytes, CachedScore] | RerankerError]:
-    together = _guarded(lambda: list(_score(reranker, missing)))
-    if not isinstance(together, RerankerError):
-        return list(together)
-    if len(missing) == 1:
-        return [together]
-    return [part for one in missing for part in _score_missing(reranker, [one])]
-
-
-def _score(reranker: Reranker, missing: Sequence[_Missing]) -> Iterator[dict[bytes, CachedScore]]:
-    requests = [request for request, _ in missing]
-    for (_, keys), pairs in zip(missing, score_requests(reranker, requests), strict=True):
+def _score_missing(
+    reranker: Reranker,
+    requests: Sequence[ScoreRequest],
+    keys: Sequence[Sequence[bytes]],
+    known: Mapping[bytes, CachedScore],
+) -> dict[bytes, CachedScore]:
+    """Scores of the pairs that the cache lacks, each sent once. Raises what the reranker raises."""
+    taken = set(known)
+    asked, wanted = [], []
+    for request, row in zip(requests, keys, strict=True):
+        missing = {key: document for key, document in zip(row, request.documents, strict=True) if key not in taken}
+        taken |= missing.keys()
+        asked.append(ScoreRequest(request.query, tuple(missing.values())))
+        wanted.append(list(missing))
+    scored: dict[bytes, CachedScore] = {}
+    for row, pairs in zip(wanted, score_requests(reranker, asked), strict=True):
         _check_finite(pairs)
-        yield {
+        scored |= {
             key: CachedScore(float(score), truncated)
-            for key, score, truncated in zip(keys, pairs.scores, pairs.truncated, strict=True)
+            for key, score, truncated in zip(row, pairs.scores, pairs.truncated, strict=True)
         }
+    return scored
 
 
 def _check_finite(pairs: PairScores) -> None:

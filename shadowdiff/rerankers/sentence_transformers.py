@@ -103,9 +103,15 @@ class SentenceTransformersReranker:
 
     @cached_property
     def _commit(self) -> str:
-        """The hub's commit hash; what was asked for where the library does not tell."""
-        commit: str | None = getattr(self._model.model.config, "_commit_hash", None)
-        return commit or self._options.revision or "main"
+        """The commit hash of the snapshot that was loaded; what was asked for where there is none."""
+        import os
+
+        from huggingface_hub import try_to_load_from_cache
+
+        self.prepare()
+        cache, revision = os.environ.get("SENTENCE_TRANSFORMERS_HOME"), self._options.revision
+        found = try_to_load_from_cache(self.spec.target, "config.json", cache_dir=cache, revision=revision)
+        return Path(found).parent.name if isinstance(found, str) else revision or "main"
 
     @cached_property
     def _model(self) -> Any:

@@ -20,6 +20,8 @@ from shadowdiff.sources.postgres import PostgresSource
 from shadowdiff.store.migrate import require_current, status, upgrade
 from shadowdiff.store.runs import RunStore
 
+RIGHT, WRONG = "the-right-one", "hunter2"
+
 
 def told(error: type[DatabaseError], action: Callable[[], object]) -> str:
     """The one line with which this fails."""
@@ -72,7 +74,7 @@ def guarded_url(server_home: Path, server_url: str, bare_url: str) -> Iterator[s
     before = rules.read_text(encoding="utf-8")
     rules.write_text(f"local all {role} scram-sha-256\n{before}", encoding="utf-8")
     with admin.connect() as connection:
-        connection.execute(text(f"CREATE ROLE {role} LOGIN PASSWORD 'the-right-one'"))
+        connection.execute(text(f"CREATE ROLE {role} LOGIN PASSWORD '{RIGHT}'"))
         connection.execute(text("SELECT pg_reload_conf()"))
     yield _once_guarded(parse_url(bare_url).set(username=role).render_as_string(hide_password=False))
     rules.write_text(before, encoding="utf-8")
@@ -98,20 +100,20 @@ def _once_guarded(url: str) -> str:
 
 def test_a_wrong_password_is_said_and_not_shown(guarded_url: str) -> None:
     """Neither where it stands in the user part nor as a parameter."""
-    wrong = parse_url(guarded_url).set(password="hunter2")
-    for url in (wrong, wrong.set(password=None).update_query_dict({"password": "hunter2"})):
+    wrong = parse_url(guarded_url).set(password=WRONG)
+    for url in (wrong, wrong.set(password=None).update_query_dict({"password": WRONG})):
         full = url.render_as_string(hide_password=False)
         message = told(StoreError, lambda full=full: with_engine(full, status))  # type: ignore[misc]
         assert message.endswith(": password authentication failed; check user and password in the URL")
         assert "***" in message
-        assert "hunter2" not in message
+        assert WRONG not in message
 
 
 def test_no_password_where_one_is_asked_for(guarded_url: str) -> None:
     """The URL lacks it, and the line says so; with the right one all is well."""
     message = told(StoreError, lambda: with_engine(guarded_url, status))
     assert message.endswith(": it asks for a password and the URL has none")
-    right = parse_url(guarded_url).set(password="the-right-one").render_as_string(hide_password=False)
+    right = parse_url(guarded_url).set(password=RIGHT).render_as_string(hide_password=False)
     with_engine(right, status)
 
 

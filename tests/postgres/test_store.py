@@ -216,10 +216,10 @@ def test_pending_is_what_is_left_after_a_partial_save(store: RunStore) -> None:
 
 
 def test_a_save_is_all_or_nothing(store: RunStore) -> None:
-    """A second session that cannot be stored takes the first one with it, and the same session is never stored twice."""
+    """A second session that cannot be stored takes the first one with it, and none is stored twice."""
     store.create(RUN, ["s1", "s2"])
     first = replayed("s1", replayed_turn("t1", 1))
-    with pytest.raises(StoreError, match="storing rankings failed on .* did another command write it"):
+    with pytest.raises(StoreError, match=r"storing rankings failed on .* did another command write it"):
         store.save(RUN.run_id, [first, replayed("s2", replayed_turn("t1", 1))])
     assert store.pending(RUN.run_id) == ["s1", "s2"]
     store.save(RUN.run_id, [first])

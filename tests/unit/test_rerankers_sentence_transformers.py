@@ -45,7 +45,7 @@ def logits(directory: Path, query: str, documents: tuple[str, ...], max_length: 
     tokenizer: Any = AutoTokenizer.from_pretrained(directory)
     found = []
     for document in documents:
-        cut = tokenizer(query, document, truncation="only_second", max_length=max_length, return_tensors="pt")
+        cut = tokenizer([query], [document], truncation="only_second", max_length=max_length, return_tensors="pt")
         with torch.inference_mode():
             found.append(float(model(**cut).logits[0, 0]))
     return found
