@@ -35,7 +35,9 @@ def main() -> None:
     """Rewrite embeddings.npz and sessions.jsonl in place."""
     entries = read_entries(HERE / ENTRIES_FILE)
     sessions = read_sessions(HERE / SESSIONS_FILE, {(entry.org_id, entry.entry_id) for entry in entries})
-    entry_vectors, turn_vectors = (half(part) for part in embed(build_embedder(f"st:{get_model_path()}"), entries, sessions))
+    entry_vectors, turn_vectors = (
+        half(part) for part in embed(build_embedder(f"st:{get_model_path()}"), entries, sessions)
+    )
     np.savez_compressed(HERE / EMBEDDINGS_FILE, model=np.array(MODEL), entries=entry_vectors, turns=turn_vectors)
     rows = iter(turn_vectors)
     retrieved = {

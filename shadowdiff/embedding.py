@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from shadowdiff.errors import ConfigError
 from shadowdiff.records import Entry, Session
-from shadowdiff.rerankers.documents import document_text
-from shadowdiff.rerankers.spec import parse
+from shadowdiff.rerankers.documents import TITLE_AND_BODY, document_text
+from shadowdiff.rerankers.sentence_transformers import load_errors, quiet, require_extra
+from shadowdiff.rerankers.spec import Spec, parse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,21 +30,23 @@ class Embedder:
     """One row per text, in input order, shape (texts, dimensions)."""
 
 
-def build_embedder(text: str) -> Embedder:
-    """The embedder that a spec such as `st:PATH_OR_MODEL_ID` names. Raises ConfigError."""
+def embedder_spec(text: str) -> Spec:
+    """The spec of a bi-encoder. Raises ConfigError for any other."""
     spec = parse(text)
     if spec.scheme != "st" or not spec.target or spec.options:
         raise ConfigError(f"--embedder takes st:PATH_OR_MODEL_ID, not {text!r}")
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise ConfigError("embedding needs torch; install: pip install 'shadowdiff[sentence-transformers]'") from error
-    try:
-        model = SentenceTransformer(
-            str(Path(spec.target).expanduser()) if Path(spec.target).expanduser().is_dir() else spec.target
-        )
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot load the embedder {spec.target!r}: {_first_line(error)}") from error
+    return spec
+
+
+def build_embedder(text: str) -> Embedder:
+    """The embedder that a spec such as `st:PATH_OR_MODEL_ID` names. Raises ConfigError."""
+    spec = embedder_spec(text)
+    require_extra()
+    from sentence_transformers import SentenceTransformer
+
+    directory = Path(spec.target).expanduser()
+    with quiet(), load_errors(spec):
+        model = SentenceTransformer(str(directory) if directory.is_dir() else spec.target)
     return Embedder(str(spec), lambda texts: model.encode(list(texts), show_progress_bar=False))
 
 
@@ -54,7 +57,7 @@ def embed(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Vectors of entries and of the sessions' turns, row by row; `progress(done, total)` counts texts."""
-    documents = [document_text(entry, "title+body") for entry in entries]
+    documents = [document_text(entry, TITLE_AND_BODY) for entry in entries]
     queries = [turn.search_text for session in sessions for turn in session.turns]
     vectors = _encode(embedder, [*documents, *queries], progress)
     return vectors[: len(documents)], vectors[len(documents) :]
@@ -68,7 +71,3 @@ def _encode(embedder: Embedder, texts: Sequence[str], progress: Callable[[int, i
         parts.append(np.asarray(embedder.encode(texts[start : start + TEXTS_PER_CALL]), dtype=np.float32))
         progress(min(start + TEXTS_PER_CALL, len(texts)), len(texts))
     return np.concatenate(parts) if parts else np.zeros((0, 0), dtype=np.float32)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -52,13 +52,13 @@ class OrgLexicon:
         ranked = sorted(zip(self._entry_ids, scores, strict=True), key=lambda item: (-item[1], item[0]))
         return [(entry_id, float(score)) for entry_id, score in ranked[:limit]]
 
-    def _indexed_scores(self, terms: list[str]) -> NDArray[np.float32]:
+    def _indexed_scores(self, terms: list[str]) -> NDArray[np.float64]:
         import numpy as np
 
         known = [term for term in terms if term in self._document_counts]
         if self._index is None or not known:
-            return np.zeros(len(self._entry_ids), dtype=np.float32)
-        scores: NDArray[np.float32] = self._index.get_scores(known)
+            return np.zeros(len(self._entry_ids), dtype=np.float64)
+        scores: NDArray[np.float64] = self._index.get_scores(known)
         return scores
 
     def _unindexed_score(self, terms: list[str], text: str) -> float:
@@ -103,6 +103,6 @@ def _indexed(terms: list[list[str]]) -> Any:
 
     if not any(terms):
         return None
-    index = bm25s.BM25(method="lucene", k1=K1, b=B)
+    index = bm25s.BM25(method="lucene", k1=K1, b=B, dtype="float64")
     index.index(terms, show_progress=False)
     return index

@@ -41,6 +41,7 @@ class Finished:
 
 
 Cli = Callable[..., Finished]
+MakeDatabase = Callable[[str | None], str]
 
 
 @pytest.fixture(scope="session")

@@ -27,37 +27,45 @@ and, if you have them, qrels.txt and embeddings.npz."""
 @click.option(
     "--embedder", metavar="st:PATH", help="Compute embeddings with this bi-encoder where the bundle has none."
 )
+@click.option("--replace", is_flag=True, help="Delete all that is stored of the bundle's orgs first.")
 @click.pass_obj
-def command(invocation: Invocation, directory: Path, embedder: str | None) -> None:
+def command(invocation: Invocation, directory: Path, embedder: str | None, replace: bool) -> None:
     """Load a bundle: all of it or, where anything is wrong, nothing.
 
     Entries, sessions and labels that are stored already are replaced by the bundle's; the rest is left alone.
     """
     from shadowdiff.sources.bundle import read_bundle
 
-    bundle = read_bundle(directory)
-    click.echo(load_bundle(invocation, bundle, embedder))
+    if embedder is not None:
+        from shadowdiff.embedding import embedder_spec
+
+        embedder_spec(embedder)
+    click.echo(load_bundle(invocation, read_bundle(directory), embedder, replace=replace))
 
 
-def load_bundle(invocation: Invocation, bundle: Bundle, embedder: str | None = None) -> str:
-    """Write a checked bundle into the own schema, and say what it held."""
+def load_bundle(invocation: Invocation, bundle: Bundle, embedder: str | None = None, *, replace: bool = False) -> str:
+    """Write a checked bundle into the own schema, its labels into the store, and say what it held."""
     from shadowdiff.database import store_engine
-    from shadowdiff.store.ingest import ingest
+    from shadowdiff.store.ingest import ingest, ingest_labels
     from shadowdiff.store.migrate import require_current
 
-    engine = store_engine(invocation.source_url)
-    require_current(engine, "source", "store")
+    together = invocation.store_url == invocation.source_url
+    source, store = store_engine(invocation.source_url), store_engine(invocation.store_url)
+    require_current(source, "source")
+    require_current(store, "store")
     embeddings = bundle.embeddings or (_computed(bundle, embedder) if embedder else None)
     ingest(
-        engine,
+        source,
         bundle.entries,
         bundle.sessions,
-        bundle.labels,
+        bundle.labels if together else (),
         entry_vectors=embeddings.entries if embeddings else None,
         turn_vectors=embeddings.turns if embeddings else None,
         embedding_model=embeddings.model if embeddings else None,
+        replace_orgs=replace,
     )
-    engine.dispose()
+    if not together:
+        ingest_labels(store, bundle.labels)
     return _told(bundle, embeddings)
 
 

@@ -20,7 +20,7 @@ from shadowdiff.replay.sides import Contender, prepare
 from shadowdiff.store.runs import RunStore
 from shadowdiff.summary import SummaryBuilder
 
-SESSIONS_PER_BATCH = 32
+SESSIONS_PER_BATCH = 8
 
 
 class Source(SessionSource, KnowledgeBase, Protocol):

@@ -22,6 +22,8 @@ MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 PADDED_POSITIONS = frozenset({"camembert", "data2vec-text", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl"})
 MAX_LENGTH = 512
+UNLIMITED = 1_000_000
+"""Tokens, where config.json states no positions: then max_length alone decides."""
 BATCH_TOKENS = 2048
 """Padded tokens per call. Longer calls gain nothing on a processor and cost memory."""
 
@@ -143,9 +145,9 @@ def _longest_input(config: Path) -> int:
     """What the model's position embeddings allow; RoBERTa and its kin keep two of them for themselves."""
     try:
         described = json.loads(config.read_text(encoding="utf-8"))
-        positions = int(described.get("max_position_embeddings", MAX_LENGTH))
+        positions = int(described.get("max_position_embeddings") or UNLIMITED)
     except FileNotFoundError:
-        return MAX_LENGTH
+        return UNLIMITED
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"cannot read {config}: {error}") from error
     return positions - 2 if str(described.get("model_type")) in PADDED_POSITIONS else positions

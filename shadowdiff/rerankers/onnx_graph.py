@@ -57,6 +57,11 @@ def external_files(model: Path) -> list[Path]:
     return [file for file in beside if _holds(model, os.fsencode(file.name))]
 
 
+def quantizes_activations(model: Path) -> bool:
+    """Whether the model computes in 8 bits, rather than only keep its weights in them. Raises ConfigError."""
+    return _holds(model, QUANTIZED_ACTIVATIONS)
+
+
 def no_logit(model: Path, shape: object) -> str:
     """What to tell somebody whose model gives something else than one logit per pair."""
     return (
@@ -78,7 +83,7 @@ def _session(model: Path, threads: int) -> Any:
     options.log_severity_level = SILENT
     options.intra_op_num_threads = threads
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    if not _holds(model, QUANTIZED_ACTIVATIONS):
+    if not quantizes_activations(model):
         # Weight-only 8-bit models are expanded to float32 once at load, instead of at every call.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:

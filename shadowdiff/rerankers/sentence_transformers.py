@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ DESCRIPTION = "sentence-transformers CrossEncoder: a local directory or a model 
 EXTRA = ("sentence_transformers", "sentence-transformers")
 DTYPES = ("float32", "bfloat16", "float16")
 BATCH_SIZE = 32
+LIBRARIES = ("huggingface_hub", "sentence_transformers", "transformers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +81,17 @@ class SentenceTransformersReranker:
     def _predict(self, pairs: list[tuple[str, str]]) -> list[float]:
         if not pairs:
             return []
-        import torch
-
-        logits = self._model.predict(
-            pairs,
-            batch_size=self._options.batch_size,
-            activation_fn=torch.nn.Identity(),
-            show_progress_bar=False,
-            convert_to_numpy=False,
-            convert_to_tensor=True,
-        )
-        found: list[float] = logits.to(torch.float64).cpu().reshape(len(pairs)).tolist()
+        model = self._model
+        with quiet():
+            logits = model.predict(
+                pairs,
+                batch_size=self._options.batch_size,
+                activation_fn=_as_it_is,
+                show_progress_bar=False,
+                convert_to_numpy=False,
+                convert_to_tensor=True,
+            )
+        found: list[float] = logits.double().cpu().reshape(len(pairs)).tolist()
         return found
 
     def _cut(self, request: ScoreRequest) -> list[tuple[tuple[str, str], bool]]:
@@ -104,13 +109,10 @@ class SentenceTransformersReranker:
     @cached_property
     def _commit(self) -> str:
         """The commit hash of the snapshot that was loaded; what was asked for where there is none."""
-        import os
-
-        from huggingface_hub import try_to_load_from_cache
-
+        hub: Any = import_module("huggingface_hub")
         self.prepare()
         cache, revision = os.environ.get("SENTENCE_TRANSFORMERS_HOME"), self._options.revision
-        found = try_to_load_from_cache(self.spec.target, "config.json", cache_dir=cache, revision=revision)
+        found = hub.try_to_load_from_cache(self.spec.target, "config.json", cache_dir=cache, revision=revision)
         return Path(found).parent.name if isinstance(found, str) else revision or "main"
 
     @cached_property
@@ -118,7 +120,7 @@ class SentenceTransformersReranker:
         from sentence_transformers import CrossEncoder
 
         source = str(self._directory) if self._directory.is_dir() else self.spec.target
-        with _quiet(), _load_errors(self.spec):
+        with quiet(), load_errors(self.spec):
             model = CrossEncoder(
                 source,
                 device=self._options.device,
@@ -130,6 +132,11 @@ class SentenceTransformersReranker:
         limits = (model.tokenizer.model_max_length, _positions(model.model.config), self._options.max_length)
         model.tokenizer.model_max_length = min(int(limit) for limit in limits if limit)
         return model
+
+
+def _as_it_is(logits: Any) -> Any:
+    """Instead of the library's sigmoid, which rounds good scores to 1."""
+    return logits
 
 
 def _model_files(directory: Path) -> list[Path]:
@@ -193,7 +200,8 @@ def require_extra() -> None:
 
 
 @contextmanager
-def _load_errors(spec: Spec) -> Iterator[None]:
+def load_errors(spec: Spec) -> Iterator[None]:
+    """Turn whatever loading a model raises into a ConfigError."""
     try:
         yield
     except Exception as error:  # the library's hub, safetensors and config errors share no base
@@ -204,13 +212,24 @@ def _load_errors(spec: Spec) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Loading prints bars and notes to stderr, which is ours."""
-    import logging
-
-    from transformers.utils import logging as transformers_logging
-
-    logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    yield
+def quiet() -> Iterator[None]:
+    """Loading and scoring print bars, notes and warnings to stderr, which is ours."""
+    hub: Any = import_module("huggingface_hub.utils")
+    transformers: Any = import_module("transformers.utils.logging")
+    loggers = [logging.getLogger(name) for name in LIBRARIES]
+    levels = [logger.level for logger in loggers]
+    hub_bars, bars = not hub.are_progress_bars_disabled(), transformers.is_progress_bar_enabled()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    hub.disable_progress_bars()
+    transformers.disable_progress_bar()
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if hub_bars:
+            hub.enable_progress_bars()
+        if bars:
+            transformers.enable_progress_bar()

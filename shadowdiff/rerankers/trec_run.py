@@ -103,11 +103,14 @@ def _ordered(lines: list[_Line]) -> dict[str, float]:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        raw = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-        with io.TextIOWrapper(raw, encoding="utf-8-sig", newline="\n") as lines:
+        with _opened(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="\n") as lines:
             yield from lines
     except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise ConfigError(f"cannot read {path}: {error}") from error
+
+
+def _opened(path: Path) -> gzip.GzipFile | io.BufferedReader:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
 def _parse(text: str, where: str) -> _Line:

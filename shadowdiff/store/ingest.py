@@ -33,23 +33,38 @@ def ingest(
     entry_vectors: NDArray[np.floating[Any]] | None = None,
     turn_vectors: NDArray[np.floating[Any]] | None = None,
     embedding_model: str | None = None,
+    replace_orgs: bool = False,
 ) -> None:
     """Insert or update entries, sessions, turns and labels in one transaction.
 
     Vectors stand row by row beside `entries` and beside the sessions' turns.
-    What the database holds beyond this is left alone; a session that is
-    there already is replaced whole. Without vectors, stored embeddings are kept
+    What the database holds beyond this is left alone, unless `replace_orgs`
+    deletes all that it holds of these orgs first; a session that is there
+    already is replaced whole. Without vectors, stored embeddings are kept
     where the text is still the one that was embedded. Raises StoreError, and
     ConfigError where an org's stored embeddings come from another model, or a
     session or turn id is taken by another org or session.
     """
     with database_errors(StoreError, "loading the bundle", engine.url), engine.begin() as connection:
-        _write_orgs(connection, sorted({entry.org_id for entry in entries}), embedding_model)
+        org_ids = sorted({entry.org_id for entry in entries})
+        if replace_orgs:
+            connection.execute(delete(schema.orgs).where(schema.orgs.c.org_id == func.any(_texts(org_ids))))
+        _write_orgs(connection, org_ids, embedding_model)
         _write_entries(connection, entries, entry_vectors)
         kept = _turn_embeddings(connection, sessions) if turn_vectors is None else {}
         _replace_sessions(connection, sessions)
         _write_turns(connection, sessions, _TurnVectors(turn_vectors, kept))
-        _upsert(connection, schema.labels, (_label_row(label) for label in labels))
+        _write_labels(connection, labels)
+
+
+def ingest_labels(engine: Engine, labels: Sequence[Label]) -> None:
+    """Insert or update labels alone: for a store that lives elsewhere than the source. Raises StoreError."""
+    with database_errors(StoreError, "loading the labels", engine.url), engine.begin() as connection:
+        _write_labels(connection, labels)
+
+
+def _write_labels(connection: Connection, labels: Sequence[Label]) -> None:
+    _upsert(connection, schema.labels, (_label_row(label) for label in labels))
 
 
 def _write_orgs(connection: Connection, org_ids: Sequence[str], embedding_model: str | None) -> None:
@@ -77,7 +92,7 @@ def _refuse_other_model(connection: Connection, org_ids: Sequence[str], embeddin
     if other is not None:
         raise ConfigError(
             f"org {other.org_id!r} holds embeddings of {other.embedding_model!r}; "
-            f"load all of it again with that model, not {embedding_model!r}"
+            f"to change to {embedding_model!r}, load all of it anew with: shadowdiff load --replace"
         )
 
 

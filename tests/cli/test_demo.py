@@ -21,11 +21,8 @@ def home(cli: Cli, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def servers(home: str) -> list[psutil.Process]:
     """Processes that run on this home."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if any(home in argument for argument in process.info["cmdline"] or []):
-            found.append(process)
-    return found
+    running = psutil.process_iter(["cmdline"])
+    return [process for process in running if any(home in part for part in process.info["cmdline"] or [])]
 
 
 def test_demo_from_nothing_and_again(cli: Cli, home: dict[str, str]) -> None:

@@ -37,7 +37,7 @@ def hostile(cli: Cli, empty_url: str, tmp_path: Path) -> dict[str, str]:
         }
         for n, text in enumerate(HOSTILE)
     ]
-    session = {"session_id": f"s {BIDI} {MARKUP}", "org_id": f"org {CLEAR}", "tags": {CLEAR: BIDI}}
+    session: dict[str, Any] = {"session_id": f"s {BIDI} {MARKUP}", "org_id": f"org {CLEAR}", "tags": {CLEAR: BIDI}}
     session |= {"started_at": "2026-11-01T10:00:00Z", "turns": turns}
     bundle = tmp_path / "bundle"
     bundle.mkdir()

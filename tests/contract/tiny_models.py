@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.conftest import MODEL
 
@@ -63,11 +65,11 @@ def save_bag_of_tokens(
 
 def save_tiny_cross_encoder(directory: Path, *, labels: int = 1) -> Path:
     """A BERT of one layer, 64 positions and random weights, as sentence-transformers loads it."""
-    import torch
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
-
+    reason = "needs the extra sentence-transformers"
+    torch: Any = pytest.importorskip("torch", reason=reason)
+    transformers: Any = pytest.importorskip("transformers", reason=reason)
     torch.manual_seed(7)
-    config = BertConfig(  # type: ignore[call-arg]
+    config = transformers.BertConfig(
         vocab_size=VOCABULARY,
         hidden_size=16,
         num_hidden_layers=1,
@@ -77,11 +79,9 @@ def save_tiny_cross_encoder(directory: Path, *, labels: int = 1) -> Path:
         num_labels=labels,
         initializer_range=0.5,
     )
-    BertForSequenceClassification(config).save_pretrained(directory)
+    transformers.BertForSequenceClassification(config).save_pretrained(directory)
     special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_file=str(MODEL / "tokenizer.json"), **special
-    )
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(MODEL / "tokenizer.json"), **special)
     tokenizer.save_pretrained(directory)
     return directory
 

@@ -18,7 +18,9 @@ from sqlalchemy import create_engine, text
 from shadowdiff import embedded
 from shadowdiff.errors import StoreError
 
-START = "import sys, pathlib; from shadowdiff import embedded; print(embedded.ensure_running(pathlib.Path(sys.argv[1])))"
+START = (
+    "import sys, pathlib; from shadowdiff import embedded; print(embedded.ensure_running(pathlib.Path(sys.argv[1])))"
+)
 
 
 @pytest.fixture

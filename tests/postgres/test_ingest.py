@@ -137,7 +137,9 @@ def test_embeddings_of_another_model_are_refused(empty_engine: Engine) -> None:
     load_embedded(empty_engine, 1.0)
     ingest(empty_engine, ENTRIES, SESSIONS)
     before = embedded(empty_engine)
-    with pytest.raises(ConfigError, match=r"org 'acme' holds embeddings of 'minilm'; .* not 'bge'"):
+    with pytest.raises(
+        ConfigError, match=r"org 'acme' holds embeddings of 'minilm'; to change to 'bge', .*load --replace"
+    ):
         load_embedded(empty_engine, 3.0, model="bge")
     assert embedded(empty_engine) == before
 

@@ -158,5 +158,3 @@ def _session(name: str, turns: int, minutes: int = 0) -> Session:
     start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
     asked = tuple(Turn(f"{name}:{n}", n, f"question {n}", start) for n in range(1, turns + 1))
     return Session(name, "o", start, asked)
-
-

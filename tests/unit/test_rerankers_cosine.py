@@ -43,7 +43,7 @@ def test_zero_vectors_score_zero() -> None:
 def test_sums_are_in_double_precision() -> None:
     """A small part beside a large one is not rounded away, as it would be in float32."""
     exact = 1.0 / np.sqrt(1.0 + 1e-16)
-    assert scores(turn_of([1.0, 0.0], [[1.0, np.float32(1e-8)]]))[0] == pytest.approx(exact, abs=1e-16)
+    assert scores(turn_of([1.0, 0.0], [[1.0, 1e-8]]))[0] == pytest.approx(exact, abs=1e-16)
     many = scores(turn_of([1.0] * 4096, [[1.0] + [1e-4] * 4095]))[0]
     tail = float(np.float32(1e-4))
     assert many == pytest.approx((1 + 4095 * tail) / (64 * np.sqrt(1 + 4095 * tail**2)), rel=1e-14)

@@ -11,6 +11,7 @@ import pytest
 from shadowdiff.errors import ConfigError, RerankerError, SpecError
 from shadowdiff.protocols import ScoreRequest
 from shadowdiff.rerankers.onnx import OnnxCrossEncoder
+from shadowdiff.rerankers.onnx_graph import quantizes_activations
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import Spec
 from shadowdiff.sources.bundle import Bundle
@@ -253,6 +254,21 @@ def test_refuses_a_broken_config(bag: Path, tmp_path: Path) -> None:
     write_config(copy, max_position_embeddings="many")
     with pytest.raises(ConfigError, match=r"cannot read .*config\.json"):
         onnx_of(copy)
+
+
+def test_quantised_activations_are_told_from_quantised_weights(tmp_path: Path) -> None:
+    """The sample keeps its weights in 8 bits and computes in float32; a model with QuantizeLinear nodes does not."""
+    import onnx
+    from onnx import helper
+
+    kinds = {"input": onnx.TensorProto.FLOAT, "output": onnx.TensorProto.UINT8}
+    values = [helper.make_tensor_value_info(name, kind, [1]) for name, kind in kinds.items()]
+    scale = helper.make_tensor("scale", onnx.TensorProto.FLOAT, [], [0.5])
+    node = helper.make_node("QuantizeLinear", ["input", "scale"], ["output"])
+    graph = helper.make_graph([node], "quantised", values[:1], values[1:], [scale])
+    onnx.save_model(helper.make_model(graph), tmp_path / "quantised.onnx")
+    assert quantizes_activations(tmp_path / "quantised.onnx")
+    assert not quantizes_activations(MODEL / "model.onnx")
 
 
 def test_options(bag: Path) -> None:

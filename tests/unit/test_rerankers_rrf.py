@@ -31,7 +31,7 @@ def keyword_and_served() -> PooledTurn:
 
 def test_scores_by_hand() -> None:
     """The sum over parts of 1 / (60 + rank); a part adds nothing for what it does not rank."""
-    reranker = fused("rrf:words+served", {"words": KeywordReranker(), "served": build(parse("served"))})  # type: ignore[dict-item]
+    reranker = fused("rrf:words+served", {"words": KeywordReranker(), "served": build(parse("served"))})
     assert list(reranker.score_pool(keyword_and_served())) == pytest.approx(
         [1 / 61, 1 / 63 + 1 / 62, 1 / 64 + 1 / 61, 1 / 62], abs=1e-15
     )
@@ -39,7 +39,7 @@ def test_scores_by_hand() -> None:
 
 def test_the_constant_is_an_option() -> None:
     """k=1 weighs the first ranks more."""
-    reranker = fused("rrf:words+served,k=1", {"words": KeywordReranker(), "served": build(parse("served"))})  # type: ignore[dict-item]
+    reranker = fused("rrf:words+served,k=1", {"words": KeywordReranker(), "served": build(parse("served"))})
     assert list(reranker.score_pool(keyword_and_served())) == pytest.approx(
         [1 / 2, 1 / 4 + 1 / 3, 1 / 5 + 1 / 2, 1 / 3], abs=1e-15
     )

@@ -38,11 +38,10 @@ def st_of(target: Path | str, **options: object) -> SentenceTransformersReranker
 
 def logits(directory: Path, query: str, documents: tuple[str, ...], max_length: int = 64) -> list[float]:
     """What transformers alone computes for the pairs, cut in the second text only."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    model: Any = AutoModelForSequenceClassification.from_pretrained(directory)
-    tokenizer: Any = AutoTokenizer.from_pretrained(directory)
+    torch: Any = pytest.importorskip("torch")
+    transformers: Any = pytest.importorskip("transformers")
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(directory)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
     found = []
     for document in documents:
         cut = tokenizer([query], [document], truncation="only_second", max_length=max_length, return_tensors="pt")
@@ -121,6 +120,7 @@ def test_refuses_several_labels(tmp_path: Path) -> None:
 
 def test_refuses_a_directory_without_model(tmp_path: Path) -> None:
     """What cannot be loaded is one line with the reason and what to do."""
+    pytest.importorskip("sentence_transformers")
     with pytest.raises(ConfigError) as refused:
         st_of(tmp_path).prepare()
     assert str(refused.value).startswith(f"cannot load 'st:{tmp_path},device=cpu': ")

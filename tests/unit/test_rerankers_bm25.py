@@ -1,1 +1,0 @@
-"""Being written by the rerankers helper (09:12)."""
