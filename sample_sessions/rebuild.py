@@ -50,7 +50,8 @@ def main() -> None:
 
 def half(vectors: NDArray[np.float32]) -> Vectors:
     """Unit length, two bytes a number: cosines move by less than 0.001."""
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    halved: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    return halved
 
 
 def retrieve(

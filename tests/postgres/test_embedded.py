@@ -34,9 +34,9 @@ def answers(url: str) -> bool:
     """Whether a query comes back."""
     engine = create_engine(url)
     with engine.connect() as connection:
-        one = connection.scalar(text("SELECT 1"))
+        found = list(connection.scalars(text("SELECT 1")))
     engine.dispose()
-    return one == 1
+    return found == [1]
 
 
 def postmaster(home: Path) -> psutil.Process:
