@@ -350,13 +350,13 @@ def _check_array(path: Path, what: str, array: NDArray[Any], count: int) -> None
         raise BundleError(f"{path.name}: {what!r} must hold floating-point numbers, not {array.dtype}")
     with np.errstate(over="ignore"):
         stored = array.astype(np.float32)
-    _refuse_row(path, what, ~np.isfinite(stored).all(axis=1), "not finite")
-    _refuse_row(path, what, ~stored.any(axis=1), "all zeros, and has no cosine with anything")
+    _refuse_rows(path, what, np.flatnonzero(~np.isfinite(stored).all(axis=1)), "not finite")
+    _refuse_rows(path, what, np.flatnonzero(~stored.any(axis=1)), "all zeros, and has no cosine with anything")
 
 
-def _refuse_row(path: Path, what: str, bad: NDArray[np.bool_], reason: str) -> None:
-    if bad.any():
-        raise BundleError(f"{path.name}: row {int(bad.argmax()) + 1} of {what!r} is {reason}")
+def _refuse_rows(path: Path, what: str, bad: NDArray[np.intp], reason: str) -> None:
+    if len(bad):
+        raise BundleError(f"{path.name}: row {int(bad[0]) + 1} of {what!r} is {reason}")
 
 
 class _Unique:
