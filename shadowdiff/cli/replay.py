@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import click
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import output_options, taken, write_run
 from shadowdiff.cli.when import When
-from shadowdiff.errors import ConfigError, TooManyFailuresError
+from shadowdiff.errors import ConfigError, SourceError, StoreError, TooManyFailuresError
 
 if TYPE_CHECKING:
     from shadowdiff.records import Run, RunConfig, RunSummary, Window
@@ -152,7 +153,7 @@ def _window(options: dict[str, Any]) -> Window:
     until: datetime | None = options["until"]
     if since and until and since >= until:
         raise ConfigError("--since is not before --until; no session can be in between")
-    unbounded = not (since or options["session_ids"])
+    unbounded = not (since or options["session_ids"] or options["sample"])
     return Window(
         last=options["last"] or (DEFAULT_LAST if unbounded else None),
         since=since,
@@ -196,14 +197,15 @@ def _finished(invocation: Invocation, replay: Replay, run: Run) -> Run:
     from shadowdiff import diagnostics
 
     try:
-        with diagnostics.replay_progress() as on_progress:
+        with invocation.store.carrying_out(run.run_id), diagnostics.replay_progress() as on_progress:
             return replace(replay, on_progress=on_progress).finish(run)
-    except KeyboardInterrupt:
-        done, planned = invocation.store.progress(run.run_id)
-        diagnostics.warning(
-            f"{done} of {planned} sessions are stored as run {run.run_id}; go on with: shadowdiff replay --resume "
-            f"{run.run_id}, or see them with: shadowdiff show {run.run_id}"
-        )
+    except (KeyboardInterrupt, SourceError):
+        with suppress(StoreError):
+            done, planned = invocation.store.progress(run.run_id)
+            diagnostics.warning(
+                f"{done} of {planned} sessions are stored as run {run.run_id}; go on with: shadowdiff replay --resume "
+                f"{run.run_id}, or see them with: shadowdiff show {run.run_id}"
+            )
         raise
 
 

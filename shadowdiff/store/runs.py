@@ -173,6 +173,24 @@ class RunStore:
         return [_run(row, tuple(sides[row.run_id])) for row in found]
 
     @contextmanager
+    def carrying_out(self, run_id: str) -> Iterator[None]:
+        """Hold the run for this process; the server lets go when the process ends, however it ends.
+
+        Raises ConfigError where another process holds it.
+        """
+        lock = func.hashtextextended(f"shadowdiff run {run_id}", 0)
+        with database_errors(StoreError, "holding the run", self._engine.url):
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            held = connection.scalar(select(func.pg_try_advisory_lock(lock)))
+        try:
+            if not held:
+                raise ConfigError(f"run {run_id} is being carried out by another command; wait for it, or stop it")
+            yield
+        finally:
+            connection.invalidate()
+            connection.close()
+
+    @contextmanager
     def _transaction(self, what: str) -> Iterator[Connection]:
         with database_errors(StoreError, what, self._engine.url), self._engine.begin() as connection:
             yield connection

@@ -219,3 +219,17 @@ def test_nothing_selected_is_refused_and_not_stored(empty_url: str) -> None:
     assert store.newest(5) == []
     reading.dispose()
     writing.dispose()
+
+
+def test_a_run_is_carried_out_by_one_process_at_a_time(sample_source: PostgresSource, sample_store: RunStore) -> None:
+    """A second one is refused while the first holds it, and may go on once that has ended."""
+    replaying = replay(sample_source, sample_store, Lengths())
+    run = replaying.start(RunConfig(window=Window(last=1)))
+    with sample_store.carrying_out(run.run_id):
+        again = sample_store.carrying_out(run.run_id)
+        with pytest.raises(ConfigError, match="is being carried out by another command"), again:
+            pass
+        with sample_store.carrying_out("another"):
+            pass
+    with sample_store.carrying_out(run.run_id):
+        assert replaying.finish(run).status is RunStatus.DONE
