@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from shadowdiff.errors import StoreError
 
-START_ATTEMPTS = 8
+START_ATTEMPTS = 5
 START_PAUSE_SECONDS = 0.5
 
 

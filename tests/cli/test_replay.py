@@ -42,7 +42,7 @@ def comparable(document: Json) -> Json:
 def test_counts_equal_those_recomputed_from_the_rankings(cli: Cli, database: Environment) -> None:
     """A few independent lines over the output's own rankings give every count that it states."""
     document = run_json(
-        cli, database, "--last", "10", "--pool", "12", "--top-k", "5", "-A", "cosine", "-B", ONNX, *QUICK
+        cli, database, "--last", "10", "--pool", "8", "--top-k", "4", "-A", "cosine", "-B", ONNX, *QUICK
     )
     assert len(document["sessions"]) == 10
     turns: list[tuple[str, list[str], list[str]]] = []
@@ -55,7 +55,7 @@ def test_counts_equal_those_recomputed_from_the_rankings(cli: Cli, database: Env
             seen_a |= set(a)
             seen_b |= set(b)
             assert set(turn["diffs"]["B"]["only_in_b"]) == set(b) - set(a)
-            assert turn["diffs"]["B"]["overlap"] == pytest.approx(len(set(a) & set(b)) / 5)
+            assert turn["diffs"]["B"]["overlap"] == pytest.approx(len(set(a) & set(b)) / 4)
         assert set(session["diffs"]["B"]["only_in_a"]) == seen_a - seen_b
         assert set(session["diffs"]["B"]["both"]) == seen_a & seen_b
         only_b_per_session.append(len(seen_b - seen_a))
@@ -67,7 +67,7 @@ def test_counts_equal_those_recomputed_from_the_rankings(cli: Cli, database: Env
     assert pair["sessions_where_b_adds"] == sum(count > 0 for count in only_b_per_session)
     assert (pair["distinct_a"], pair["distinct_b"]) == (len(distinct_a), len(distinct_b))
     assert pair["same_top1"] == pytest.approx(sum(a[0] == b[0] for _, a, b in turns) / len(turns), abs=1e-6)
-    overlap = sum(len(set(a) & set(b)) / 5 for _, a, b in turns) / len(turns)
+    overlap = sum(len(set(a) & set(b)) / 4 for _, a, b in turns) / len(turns)
     assert pair["mean_overlap"] == pytest.approx(overlap, abs=1e-6)
     for outcome, a, b in turns:
         assert outcome == ("same" if a == b else "reordered" if set(a) == set(b) else "different")
@@ -223,10 +223,16 @@ def test_a_closed_pipe_is_no_failure(database: Environment, tmp_path: Path) -> N
 
 def test_ctrl_c_keeps_what_was_computed_and_resume_ends_alike(cli: Cli, database: Environment, tmp_path: Path) -> None:
     """Interrupted: exit 130, says how to go on. Resumed: the same figures as an undisturbed run."""
-    arguments = ["--last", "40", "--pool", "6", "--top-k", "3", "-A", "cosine", "-B", ONNX, "--no-cache", *QUICK]
-    command = [sys.executable, "-m", "shadowdiff", "replay", *arguments]
-    env = clean_environment(tmp_path) | database
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, cwd=tmp_path) as process:
+    arguments = ["--last", "24", "--pool", "5", "--top-k", "3", "-A", "cosine", "-B", ONNX, *QUICK]
+    command = [sys.executable, "-m", "shadowdiff", "replay", "--no-cache", *arguments]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean_environment(tmp_path) | database,
+        cwd=tmp_path,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509 no threads here
+    ) as process:
         stored = wait_for_stored_sessions(cli, database)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
@@ -238,11 +244,16 @@ def test_ctrl_c_keeps_what_was_computed_and_resume_ends_alike(cli: Cli, database
     run_id = message.split("--resume ")[1].split(",")[0]
     assert stored
     shown = json.loads(cli("show", run_id, "--format", "json", env=database).out)
-    assert (shown["status"], 0 < len(shown["sessions"]) < 40) == ("interrupted", True)
+    assert (shown["status"], 0 < len(shown["sessions"]) < 24) == ("interrupted", True)
     resumed = json.loads(cli("replay", "--resume", run_id, "--format", "json", "--latency", "0", env=database).out)
     undisturbed = json.loads(cli("replay", *arguments, "--format", "json", env=database).out)
     assert comparable(resumed) == comparable(undisturbed)
     assert "is done" in cli("replay", "--resume", run_id, env=database).err
+
+
+def hear_ctrl_c() -> None:
+    """A suite that runs in the background was started with SIGINT ignored, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_stored_sessions(cli: Cli, database: Environment) -> bool:
