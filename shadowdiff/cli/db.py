@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group("db")
 def command() -> None:
-    """Create the tables; look at, and stop, the embedded server."""
+    """Create the tables; stop the embedded server."""
 
 
 @command.command(

@@ -20,8 +20,9 @@ MODEL = Path("models") / "minilm-l6-v3"
 @output_options
 @click.pass_obj
 def command(invocation: Invocation, /, last: int, **options: Any) -> None:
-    """Load the sample into the embedded Postgres, and diff its last ten sessions: cosine against a cross-encoder.
+    """Diff ten sample sessions, offline.
 
+    Loads the sample into the embedded Postgres and replays its newest sessions: cosine against a cross-encoder.
     Needs no network, no database and no torch. Whatever database is configured is left alone.
     """
     from shadowdiff import diagnostics

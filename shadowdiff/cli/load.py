@@ -30,7 +30,9 @@ and, if you have them, qrels.txt and embeddings.npz."""
 @click.option("--replace", is_flag=True, help="Delete all that is stored of the bundle's orgs first.")
 @click.pass_obj
 def command(invocation: Invocation, directory: Path, embedder: str | None, replace: bool) -> None:
-    """Load a bundle: all of it or, where anything is wrong, nothing.
+    """Load a bundle of entries, sessions and labels.
+
+    All of it or, where anything is wrong, nothing.
 
     Entries, sessions and labels that are stored already are replaced by the bundle's; the rest is left alone.
     """

@@ -104,8 +104,9 @@ class SideOptions:
 @output_options
 @click.pass_obj
 def command(invocation: Invocation, /, resume: str | None, max_failures: float | None, **options: Any) -> None:
-    """Replay recent sessions through the baseline and the other rerankers, and diff what they surface.
+    """Replay recent sessions and diff what the rerankers surface.
 
+    Every turn goes through the baseline and the others in shadow, over the same pool.
     Without -A and -B: the sides of [replay] in shadowdiff.toml, else cosine against bm25.
     Everything is stored: `shadowdiff show latest` renders the run again.
     """

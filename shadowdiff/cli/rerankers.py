@@ -11,7 +11,10 @@ from shadowdiff.cli.output import opened, width_of
 @click.command("rerankers")
 @click.pass_obj
 def command(invocation: Invocation) -> None:
-    """List the kinds of reranker that are installed, and the short names of shadowdiff.toml."""
+    """List the kinds of reranker that are installed.
+
+    Below them stand the short names of shadowdiff.toml.
+    """
     from shadowdiff.render.listing import rerankers_table
     from shadowdiff.rerankers.registry import installed
 

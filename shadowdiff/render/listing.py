@@ -13,10 +13,10 @@ GAP = "  "
 
 
 def runs_table(runs: Sequence[Run], width: int) -> str:
-    """One line per run: id, when, status, sessions and turns, what changed, sides."""
+    """One line per run: id (it begins with the time), status, sessions and turns, sessions that differ, sides."""
     if not runs:
         return "no run is stored yet; start one with: shadowdiff replay --last 10\n"
-    head = ("run", "started (UTC)", "status", "sessions", "turns", "changed", "sides")
+    head = ("run (UTC)", "status", "sessions", "turns", "changed", "sides")
     return _table([head, *(_run_row(run) for run in runs)], width)
 
 
@@ -54,8 +54,7 @@ def _run_row(run: Run) -> tuple[str, ...]:
     counts = (str(summary.sessions), str(summary.turns)) if summary else ("–", "–")
     changed = ", ".join(f"{label} {_changed(pair)}" for label, pair in summary.pairs.items()) if summary else "–"
     sides = ", ".join(f"{side.label} {side.name}" for side in run.sides)
-    started = f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M}"
-    return (run.run_id, started, run.status.value, *counts, changed, sides)
+    return (run.run_id, run.status.value, *counts, changed, sides)
 
 
 def _changed(pair: PairSummary) -> str:

@@ -11,7 +11,7 @@ from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.spec import Options, Spec, refuse_target
 
-DESCRIPTION = "lexical, with the org's whole knowledge base as statistics"
+DESCRIPTION = "lexical, by the statistics of the org's knowledge base"
 
 
 class Bm25:

@@ -12,7 +12,7 @@ from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.spec import Options, Spec, refuse_target
 
-DESCRIPTION = "similarity of the stored embeddings of query and entry"
+DESCRIPTION = "similarity of stored embeddings"
 
 
 class Cosine:

@@ -17,7 +17,7 @@ from shadowdiff.rerankers.pairs import EncodedPair, PairEncoder
 from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.spec import Options, Spec
 
-DESCRIPTION = "cross-encoder on ONNX Runtime: a directory with model.onnx and tokenizer.json"
+DESCRIPTION = "cross-encoder on ONNX Runtime: onnx:DIRECTORY"
 MODEL_FILE = "model.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 PADDED_POSITIONS = frozenset({"camembert", "data2vec-text", "mpnet", "roberta", "xlm-roberta", "xlm-roberta-xl"})

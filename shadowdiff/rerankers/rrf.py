@@ -14,7 +14,7 @@ from shadowdiff.rerankers.registry import BuildContext, resolve
 from shadowdiff.rerankers.scoring import score_turn
 from shadowdiff.rerankers.spec import Options, Spec
 
-DESCRIPTION = "reciprocal rank fusion of others, as in rrf:cosine+bm25"
+DESCRIPTION = "reciprocal rank fusion of others: rrf:cosine+bm25"
 
 Part = tuple[str, Reranker | PoolReranker]
 

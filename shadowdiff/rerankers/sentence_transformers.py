@@ -22,7 +22,7 @@ from shadowdiff.rerankers.pairs import query_too_long, valid_unicode
 from shadowdiff.rerankers.registry import BuildContext, install_hint
 from shadowdiff.rerankers.spec import Options, Spec
 
-DESCRIPTION = "sentence-transformers CrossEncoder: a local directory or a model id"
+DESCRIPTION = "sentence-transformers CrossEncoder: st:DIRECTORY_OR_ID"
 EXTRA = ("sentence_transformers", "sentence-transformers")
 DTYPES = ("float32", "bfloat16", "float16")
 BATCH_SIZE = 32

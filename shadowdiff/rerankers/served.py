@@ -12,7 +12,7 @@ from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.spec import Options, Spec, refuse_target
 
-DESCRIPTION = "what production returned on that turn, as recorded"
+DESCRIPTION = "what production returned on that turn"
 
 
 class Served:

@@ -19,7 +19,7 @@ from shadowdiff.rerankers.fingerprint import file_hash
 from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.spec import Options, Spec
 
-DESCRIPTION = "rankings from a TREC run file (turn_id Q0 entry_id rank score tag), plain or .gz"
+DESCRIPTION = "rankings made elsewhere, a TREC run file: run:FILE"
 FIELDS = 6
 BLANK = re.compile(r"[ \t]+")
 """Only these separate fields: an entry id may hold any other character."""
