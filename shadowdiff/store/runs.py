@@ -29,7 +29,7 @@ from shadowdiff.store.schema import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, Insert, Row, Update
+    from sqlalchemy import ColumnElement, Connection, Engine, Insert, Row, Update
 
 SESSIONS_PER_READ = 64
 ROWS_PER_STATEMENT = 1_000
@@ -66,13 +66,7 @@ class RunStore:
 
     def pending(self, run_id: str) -> list[str]:
         """Ids of the run's sessions that are not replayed yet, in order."""
-        statement = (
-            select(run_sessions.c.session_id)
-            .where(run_sessions.c.run_id == run_id, run_sessions.c.turns.is_(None))
-            .order_by(run_sessions.c.position)
-        )
-        with self._transaction("reading the run") as connection:
-            return list(connection.scalars(statement))
+        return self._planned(run_id, run_sessions.c.turns.is_(None))
 
     def drop_sessions(self, run_id: str, session_ids: Sequence[str]) -> None:
         """Forget planned sessions that the source no longer has."""
@@ -124,13 +118,7 @@ class RunStore:
 
     def order(self, run_id: str) -> list[str]:
         """Ids of the run's replayed sessions, in the order in which they were planned."""
-        statement = (
-            select(run_sessions.c.session_id)
-            .where(run_sessions.c.run_id == run_id, run_sessions.c.turns.is_not(None))
-            .order_by(run_sessions.c.position)
-        )
-        with self._transaction("reading the run") as connection:
-            return list(connection.scalars(statement))
+        return self._planned(run_id, run_sessions.c.turns.is_not(None))
 
     def sessions(self, run_id: str, session_ids: Sequence[str] | None = None) -> Iterator[ReplayedSession]:
         """Replayed sessions in the order given, a batch in memory at a time; five statements a batch.
@@ -171,6 +159,15 @@ class RunStore:
             side = Side(row.label, row.name, row.spec, row.fingerprint, row.min_score)
             sides.setdefault(row.run_id, []).append(side)
         return [_run(row, tuple(sides[row.run_id])) for row in found]
+
+    def _planned(self, run_id: str, which: ColumnElement[bool]) -> list[str]:
+        statement = (
+            select(run_sessions.c.session_id)
+            .where(run_sessions.c.run_id == run_id, which)
+            .order_by(run_sessions.c.position)
+        )
+        with self._transaction("reading the run") as connection:
+            return list(connection.scalars(statement))
 
     @contextmanager
     def carrying_out(self, run_id: str) -> Iterator[None]:
