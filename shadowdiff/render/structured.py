@@ -302,9 +302,8 @@ def _side_summary(side: SideSummary) -> Json:
 
 
 def _timing(side: SideSummary) -> Json:
-    """What differs between two runs of the same configuration: kept apart, so that the rest can be compared."""
+    """Times, which differ between equal runs: kept apart, so that the rest can be compared byte for byte."""
     return {
-        "cached_pairs": side.cached_pairs,
         "latency_turns": side.latency_turns,
         "latency_p50_seconds": side.latency_p50_seconds,
         "latency_p95_seconds": side.latency_p95_seconds,
