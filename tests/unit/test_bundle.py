@@ -276,7 +276,9 @@ def _holes(value: float) -> np.ndarray[Any, Any]:
             {"entries": np.ones((3, 4), int)}, "'entries' must hold floating-point numbers, not int64", id="int"
         ),
         pytest.param({"entries": _holes(np.nan)}, "row 2 of 'entries' is not finite", id="nan"),
-        pytest.param({"entries": _holes(0.0).astype(np.float64) * 1e300}, "row 1 of 'entries' is not finite", id="beyond-float32"),
+        pytest.param(
+            {"entries": _holes(0.0).astype(np.float64) * 1e300}, "row 1 of 'entries' is not finite", id="beyond-float32"
+        ),
         pytest.param({"entries": np.diag([1.0, 1, 0, 1])[:3]}, "row 3 of 'entries' is all zeros", id="zero-row"),
         pytest.param(
             {"entries": np.full((3, 4), None)}, "cannot be read: Object arrays cannot be loaded", id="objects"
