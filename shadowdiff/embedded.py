@@ -28,12 +28,9 @@ def data_directory(home: Path) -> Path:
 
 def running_url(home: Path) -> str | None:
     """Connection URL of the embedded server if it is up and ready, else None. Starts nothing."""
-    pid_file = data_directory(home) / "postmaster.pid"
-    try:
-        lines = pid_file.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    if len(lines) < 8 or lines[7].strip() != "ready" or not _is_postgres(int(lines[0]), data_directory(home)):
+    directory = data_directory(home)
+    lines = _pid_file_lines(directory)
+    if lines is None or len(lines) < 8 or lines[7].strip() != "ready" or not _is_postgres(lines[0], directory):
         return None
     return f"postgresql+psycopg://postgres@/postgres?host={quote(lines[4].strip())}&port={lines[3].strip()}"
 
@@ -144,12 +141,14 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _is_postgres(pid: int, directory: Path) -> bool:
-    """Whether the pid is a live postmaster of this directory: pids are reused, and a crash leaves the file behind."""
+def _is_postgres(pid: str, directory: Path) -> bool:
+    """Whether the pid, as written, is a live postmaster of this directory: pids are reused, crashes leave files."""
     import psutil
 
+    if not pid.strip().isdigit():
+        return False
     try:
-        process = psutil.Process(pid)
+        process = psutil.Process(int(pid))
         if process.status() == psutil.STATUS_ZOMBIE or "postgres" not in process.name():
             return False
         arguments = process.cmdline()
@@ -161,10 +160,14 @@ def _is_postgres(pid: int, directory: Path) -> bool:
 
 
 def _clear_stale_pid(directory: Path) -> None:
-    pid_file = directory / "postmaster.pid"
+    lines = _pid_file_lines(directory)
+    if lines is not None and not (lines and _is_postgres(lines[0], directory)):
+        (directory / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _pid_file_lines(directory: Path) -> list[str] | None:
+    """What the server wrote of itself; None where there is no such file, or it cannot be read."""
     try:
-        lines = pid_file.read_text(encoding="utf-8").splitlines()
+        return (directory / "postmaster.pid").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return
-    if not lines or not lines[0].strip().isdigit() or not _is_postgres(int(lines[0]), directory):
-        pid_file.unlink(missing_ok=True)
+        return None

@@ -76,3 +76,8 @@ class TooManyFailuresError(ShadowdiffError):
     """More turns failed than the run may lose and still mean something."""
 
     exit_code = ExitCode.TURNS_FAILED
+
+
+def first_line(error: Exception) -> str:
+    """The start of somebody else's message, which may be pages long; the error's type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from shadowdiff.records import Entry
 from shadowdiff.rerankers.documents import document_text
+from shadowdiff.rerankers.pairs import valid_unicode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,9 +91,9 @@ def _terms(texts: Sequence[str]) -> list[list[str]]:
     import Stemmer
 
     stemmer = Stemmer.Stemmer("english")
-    storable = [text.encode("utf-8", "replace").decode() for text in texts]
+    readable = [valid_unicode(text) for text in texts]
     tokenized: list[list[str]] = bm25s.tokenize(
-        storable, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False
+        readable, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False
     )
     return tokenized
 

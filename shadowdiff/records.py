@@ -11,14 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 NOISE_SIDE = "A*"
 """Label under which the baseline's second, uncached pass is kept when the noise floor is asked for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
-    """One knowledge-base entry of one org. `entry_id` is unique within its org only."""
+    """One knowledge-base entry of one org. `entry_id` is unique within its org only.
+
+    Without slots, so that its hash is computed once however many pools hold it.
+    """
 
     org_id: str
     entry_id: str
@@ -26,7 +30,7 @@ class Entry:
     body: str
     updated_at: datetime | None = None
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """SHA-256 (hex) of title and body: the same text has the same hash whoever owns it."""
         return hashlib.sha256(f"{self.title}\0{self.body}".encode("utf-8", "surrogatepass")).hexdigest()

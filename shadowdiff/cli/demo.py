@@ -29,11 +29,12 @@ def command(invocation: Invocation, /, last: int, **options: Any) -> None:
     from shadowdiff.cli.load import load_bundle
     from shadowdiff.cli.replay import LATENCY_TURNS, SideOptions, refuse_too_many_failures, replay_sessions
     from shadowdiff.records import RunConfig, Window
+    from shadowdiff.shipped import shipped_directory
     from shadowdiff.sources.bundle import read_bundle
 
     output = taken(options)
     invocation.embedded_only = True
-    directory = sample_directory()
+    directory = shipped_directory("sample_sessions")
     bundle = read_bundle(directory)
     diagnostics.note(load_bundle(invocation, bundle))
     window = Window(last=last, org_ids=tuple(sorted({session.org_id for session in bundle.sessions})))
@@ -42,13 +43,6 @@ def command(invocation: Invocation, /, last: int, **options: Any) -> None:
     run = replay_sessions(invocation, sides, RunConfig(window=window), **how)
     write_run(run, invocation.store, output)
     refuse_too_many_failures(run, None)
-
-
-def sample_directory() -> Path:
-    """Where the sample lies: inside an installed package, else beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    shipped = package / "_sample_sessions"
-    return shipped if shipped.is_dir() else package.parent / "sample_sessions"
 
 
 def _shortest(path: Path) -> Path:

@@ -19,7 +19,6 @@ class Invocation:
     """One call of the command line. Nothing is opened before it is asked for."""
 
     config_file: Path | None = None
-    debug: bool = False
     embedded_only: bool = False
     """Whatever is configured, use the embedded server: the sample must never be written into somebody's production."""
 

@@ -52,16 +52,16 @@ Exit codes: 0 done, differences or not · 1 a gate was crossed · 2 usage or con
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read FILE, not ./shadowdiff.toml.")
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 @click.version_option(__version__, prog_name="shadowdiff", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, config: Path | None, debug: bool) -> None:
+def cli(ctx: click.Context, config: Path | None) -> None:
     """Replay recent production sessions through two or more rerankers, and diff what each would have surfaced.
 
     Every turn's pool of knowledge-base entries goes through the baseline (A) and the others (B, C, …) in shadow;
     what only one of them would have put in front of the user is shown side by side, session by session.
     """
-    ctx.obj = Invocation(config_file=config, debug=debug)
+    ctx.obj = Invocation(config_file=config)
 
 
 def main(arguments: list[str] | None = None) -> None:

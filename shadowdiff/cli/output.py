@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from shadowdiff.errors import ConfigError, ExitCode
+from shadowdiff.render.formats import FORMATS, renderer_for
 
 if TYPE_CHECKING:
     from shadowdiff.records import Run, SessionOutcome
     from shadowdiff.store.runs import RunStore
 
-FORMATS = ("terminal", "json", "jsonl")
 WIDTH_IN_A_PIPE = 100
 MIN_WIDTH = 40
 F = TypeVar("F", bound=Callable[..., Any])
@@ -83,8 +83,6 @@ def taken(options: dict[str, Any]) -> OutputOptions:
 
 def write_run(run: Run, store: RunStore, options: OutputOptions) -> None:
     """Render a stored run. Raises ConfigError when the file cannot be written."""
-    from shadowdiff.render.formats import renderer_for
-
     with opened(options.output) as out:
         renderer = renderer_for(
             options.format,

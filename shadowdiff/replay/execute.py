@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,7 +13,18 @@ from shadowdiff import __version__
 from shadowdiff.diff import diff_session
 from shadowdiff.errors import ConfigError
 from shadowdiff.protocols import KnowledgeBase, PooledTurn, SessionSource
-from shadowdiff.records import Run, RunConfig, RunStatus, RunSummary, Session, SessionOutcome, Side, SideSummary, Window
+from shadowdiff.records import (
+    Run,
+    RunConfig,
+    RunStatus,
+    RunSummary,
+    ScoreCounts,
+    Session,
+    SessionOutcome,
+    Side,
+    SideSummary,
+    Window,
+)
 from shadowdiff.replay.batch import BatchReplayer
 from shadowdiff.replay.latency import Latency, measure
 from shadowdiff.replay.score import ScoreCache
@@ -166,10 +178,10 @@ def summarise(run: Run, store: RunStore, latencies: dict[str, Latency] | None = 
 
 
 class _SideTally:
-    """What each side's rankings took, added up over sessions."""
+    """What each side's rankings took, added up over sessions, by field of SideSummary."""
 
     def __init__(self, sides: Sequence[Side]) -> None:
-        self._sums = {side.label: [0, 0, 0, 0, 0, 0] for side in sides}
+        self._sums: dict[str, Counter[str]] = {side.label: Counter() for side in sides}
         self.unpooled_turns = 0
         self.missing_entries = 0
 
@@ -179,26 +191,32 @@ class _SideTally:
             self.unpooled_turns += replayed.unpooled
             self.missing_entries += replayed.missing_entries
             for label, sums in self._sums.items():
-                counts = replayed.counts.get(label)
-                if counts is None:
-                    sums[1] += 1
-                    continue
-                taken = (1, 0, counts.pairs, counts.cached, counts.truncated, counts.outside_pool)
-                sums[:] = [total + part for total, part in zip(sums, taken, strict=True)]
+                sums.update(_taken(replayed.counts.get(label)))
 
     def summaries(self, latencies: dict[str, Latency]) -> dict[str, SideSummary]:
-        return {label: _side_summary(self._sums[label], latencies.get(label, Latency())) for label in self._sums}
+        return {label: _side_summary(sums, latencies.get(label, Latency())) for label, sums in self._sums.items()}
 
 
-def _side_summary(sums: Sequence[int], latency: Latency) -> SideSummary:
-    ranked, failed, pairs, cached, truncated, outside = sums
+def _taken(counts: ScoreCounts | None) -> dict[str, int]:
+    if counts is None:
+        return {"failed_turns": 1}
+    return {
+        "ranked_turns": 1,
+        "pairs": counts.pairs,
+        "cached_pairs": counts.cached,
+        "truncated_pairs": counts.truncated,
+        "outside_pool": counts.outside_pool,
+    }
+
+
+def _side_summary(sums: Counter[str], latency: Latency) -> SideSummary:
     return SideSummary(
-        ranked_turns=ranked,
-        failed_turns=failed,
-        pairs=pairs,
-        cached_pairs=cached,
-        truncated_pairs=truncated,
-        outside_pool=outside,
+        ranked_turns=sums["ranked_turns"],
+        failed_turns=sums["failed_turns"],
+        pairs=sums["pairs"],
+        cached_pairs=sums["cached_pairs"],
+        truncated_pairs=sums["truncated_pairs"],
+        outside_pool=sums["outside_pool"],
         latency_turns=latency.turns,
         latency_p50_seconds=latency.p50_seconds,
         latency_p95_seconds=latency.p95_seconds,

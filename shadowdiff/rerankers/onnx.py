@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from shadowdiff.errors import ConfigError, SpecError
+from shadowdiff.errors import ConfigError, SpecError, first_line
 from shadowdiff.protocols import PairScores, ScoreRequest
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
 from shadowdiff.rerankers.fingerprint import fingerprint
-from shadowdiff.rerankers.onnx_graph import Graph, external_files, first_line, load_graph, no_logit
+from shadowdiff.rerankers.onnx_graph import Graph, external_files, load_graph, no_logit
 from shadowdiff.rerankers.pairs import EncodedPair, PairEncoder
 from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.spec import Options, Spec

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shadowdiff.errors import ConfigError
+from shadowdiff.errors import ConfigError, first_line
 
 REQUIRED_INPUTS = frozenset({"input_ids", "attention_mask"})
 KNOWN_INPUTS = REQUIRED_INPUTS | {"token_type_ids"}
@@ -68,11 +68,6 @@ def no_logit(model: Path, shape: object) -> str:
         f"{model} gives an output of shape {shape}; it is not a single-logit cross-encoder, "
         "which gives one score per pair: shape (batch, 1)"
     )
-
-
-def first_line(error: Exception) -> str:
-    """The start of a message that may be pages long."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _session(model: Path, threads: int) -> Any:

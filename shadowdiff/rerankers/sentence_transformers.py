@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from shadowdiff.errors import ConfigError, RerankerError, SpecError
+from shadowdiff.errors import ConfigError, RerankerError, SpecError, first_line
 from shadowdiff.protocols import PairScores, ScoreRequest
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
 from shadowdiff.rerankers.fingerprint import fingerprint
@@ -205,9 +205,8 @@ def load_errors(spec: Spec) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the library's hub, safetensors and config errors share no base
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ConfigError(
-            f"cannot load '{spec}': {reason}; give a local directory, or check the model id and the network"
+            f"cannot load '{spec}': {first_line(error)}; give a local directory, or check the model id and the network"
         ) from error
 
 

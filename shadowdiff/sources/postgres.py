@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Select, Text, bindparam, func, literal, select, true
+from sqlalchemy import Select, func, literal, select, true
 
 from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, SourceError
 from shadowdiff.records import Entry, RecordedEntry, Session, Turn, Window
 from shadowdiff.store.schema import entries, orgs, pool_entries, served_entries, sessions, turns
+from shadowdiff.store.statements import texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +73,7 @@ class PostgresSource:
     def turn_vectors(self, turn_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Stored embeddings of queries by turn id. One statement."""
         statement = select(turns.c.turn_id, turns.c.embedding).where(
-            turns.c.turn_id == func.any(_texts("turn_ids", turn_ids)), turns.c.embedding.is_not(None)
+            turns.c.turn_id == func.any(texts(turn_ids)), turns.c.embedding.is_not(None)
         )
         with self._reading("reading embeddings") as connection:
             return {row.turn_id: _vector(row.embedding) for row in self._stream(connection, statement)}
@@ -95,7 +96,7 @@ class PostgresSource:
             heads = self._stream(
                 connection,
                 select(sessions)
-                .where(sessions.c.session_id == func.any(_texts("ids", session_ids)))
+                .where(sessions.c.session_id == func.any(texts(session_ids)))
                 .order_by(sessions.c.started_at, sessions.c.session_id),
             )
             pools = self._listed(connection, session_ids, pool_entries)
@@ -116,7 +117,7 @@ class PostgresSource:
         columns = [column for column in turns.c if column.name != "embedding"]
         statement = (
             select(*columns)
-            .where(turns.c.session_id == func.any(_texts("ids", session_ids)))
+            .where(turns.c.session_id == func.any(texts(session_ids)))
             .order_by(turns.c.session_id, turns.c.position)
         )
         grouped: dict[str, list[Turn]] = defaultdict(list)
@@ -129,7 +130,7 @@ class PostgresSource:
         statement = (
             select(*columns)
             .join(turns, turns.c.turn_id == table.c.turn_id)
-            .where(turns.c.session_id == func.any(_texts("ids", session_ids)))
+            .where(turns.c.session_id == func.any(texts(session_ids)))
             .order_by(table.c.turn_id, table.c.rank)
         )
         grouped: dict[str, list[Row[Any]]] = defaultdict(list)
@@ -157,9 +158,9 @@ def _selection(window: Window) -> Select[Any]:
     if window.until is not None:
         statement = statement.where(sessions.c.started_at < window.until)
     if window.org_ids:
-        statement = statement.where(sessions.c.org_id == func.any(_texts("orgs", window.org_ids)))
+        statement = statement.where(sessions.c.org_id == func.any(texts(window.org_ids)))
     if window.session_ids:
-        statement = statement.where(sessions.c.session_id == func.any(_texts("sessions", window.session_ids)))
+        statement = statement.where(sessions.c.session_id == func.any(texts(window.session_ids)))
     return statement if window.last is None else statement.limit(window.last)
 
 
@@ -173,7 +174,7 @@ def _sampled(session_ids: list[str], window: Window) -> list[str]:
 def _require(connection: Connection, column: Any, wanted: Sequence[str], noun: str) -> None:
     if not wanted:
         return
-    found = set(connection.scalars(select(column).where(column == func.any(_texts("wanted", wanted)))))
+    found = set(connection.scalars(select(column).where(column == func.any(texts(wanted)))))
     unknown = [name for name in wanted if name not in found]
     if unknown:
         plural = "s" if len(unknown) > 1 else ""
@@ -191,7 +192,7 @@ def _nearby(connection: Connection, column: Any, noun: str) -> str:
 def _of_wanted(statement: Select[Any], wanted: Mapping[str, set[str]]) -> Select[Any]:
     pairs = [(org_id, entry_id) for org_id in sorted(wanted) for entry_id in sorted(wanted[org_id])]
     named = (
-        func.unnest(_texts("org_ids", [pair[0] for pair in pairs]), _texts("entry_ids", [pair[1] for pair in pairs]))
+        func.unnest(texts([pair[0] for pair in pairs]), texts([pair[1] for pair in pairs]))
         .table_valued("org_id", "entry_id")
         .render_derived("wanted")
     )
@@ -210,13 +211,9 @@ def _nearest(turn_ids: Sequence[str], limit: int) -> Select[Any]:
     return (
         select(turns.c.turn_id, best.c.entry_id, best.c.score)
         .join(best, true())
-        .where(turns.c.turn_id == func.any(_texts("turn_ids", turn_ids)), turns.c.embedding.is_not(None))
+        .where(turns.c.turn_id == func.any(texts(turn_ids)), turns.c.embedding.is_not(None))
         .order_by(turns.c.turn_id, best.c.score.desc(), best.c.entry_id.collate("C"))
     )
-
-
-def _texts(name: str, values: Sequence[str]) -> Any:
-    return bindparam(name, list(values), type_=ARRAY(Text), unique=True)
 
 
 def _turn(row: Row[Any], pool: list[Row[Any]], served: list[Row[Any]]) -> Turn:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Table, Text, and_, bindparam, case, delete, func, select
+from sqlalchemy import Table, and_, case, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, StoreError
 from shadowdiff.records import Entry, Label, Session, Turn
 from shadowdiff.store import schema
+from shadowdiff.store.statements import batches, texts
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from sqlalchemy import Connection, Engine
-
-ROWS_PER_STATEMENT = 500
-T = TypeVar("T")
 
 
 def ingest(
@@ -48,7 +45,7 @@ def ingest(
     with database_errors(StoreError, "loading the bundle", engine.url), engine.begin() as connection:
         org_ids = sorted({entry.org_id for entry in entries})
         if replace_orgs:
-            connection.execute(delete(schema.orgs).where(schema.orgs.c.org_id == func.any(_texts(org_ids))))
+            connection.execute(delete(schema.orgs).where(schema.orgs.c.org_id == func.any(texts(org_ids))))
         _write_orgs(connection, org_ids, embedding_model)
         _write_entries(connection, entries, entry_vectors)
         kept = _turn_embeddings(connection, sessions) if turn_vectors is None else {}
@@ -72,7 +69,7 @@ def _write_orgs(connection: Connection, org_ids: Sequence[str], embedding_model:
     statement = insert(schema.orgs)
     model = func.coalesce(schema.orgs.c.embedding_model, statement.excluded.embedding_model)
     statement = statement.on_conflict_do_update(index_elements=["org_id"], set_={"embedding_model": model})
-    for batch in _batches(rows):
+    for batch in batches(rows):
         connection.execute(statement, batch)
     if embedding_model is not None:
         _refuse_other_model(connection, org_ids, embedding_model)
@@ -86,7 +83,7 @@ def _refuse_other_model(connection: Connection, org_ids: Sequence[str], embeddin
     orgs = schema.orgs.c
     other = connection.execute(
         select(orgs.org_id, orgs.embedding_model)
-        .where(orgs.org_id == func.any(_texts(org_ids)), orgs.embedding_model != embedding_model)
+        .where(orgs.org_id == func.any(texts(org_ids)), orgs.embedding_model != embedding_model)
         .order_by(orgs.org_id)
     ).first()
     if other is not None:
@@ -113,10 +110,10 @@ def _write_entries(connection: Connection, entries: Sequence[Entry], vectors: ND
 
 def _replace_sessions(connection: Connection, sessions: Sequence[Session]) -> None:
     table = schema.sessions
-    for batch in _batches(sessions):
+    for batch in batches(sessions):
         ids = [session.session_id for session in batch]
         _refuse_other_owner(connection, ids, batch)
-        connection.execute(delete(table).where(table.c.session_id == func.any(_texts(ids))))
+        connection.execute(delete(table).where(table.c.session_id == func.any(texts(ids))))
     rows = (
         {"session_id": s.session_id, "org_id": s.org_id, "started_at": s.started_at, "tags": dict(s.tags)}
         for s in sessions
@@ -127,7 +124,7 @@ def _replace_sessions(connection: Connection, sessions: Sequence[Session]) -> No
 def _refuse_other_owner(connection: Connection, ids: Sequence[str], sessions: Sequence[Session]) -> None:
     """A session never changes hands: the same id in another org is another session."""
     table = schema.sessions.c
-    stored = connection.execute(select(table.session_id, table.org_id).where(table.session_id == func.any(_texts(ids))))
+    stored = connection.execute(select(table.session_id, table.org_id).where(table.session_id == func.any(texts(ids))))
     owners = {row.session_id: row.org_id for row in stored}
     for session in sessions:
         owner = owners.get(session.session_id, session.org_id)
@@ -143,8 +140,8 @@ def _turn_embeddings(connection: Connection, sessions: Sequence[Session]) -> dic
     turns = schema.turns.c
     columns = (turns.turn_id, turns.query, turns.search_query, turns.embedding)
     found: dict[str, tuple[str, Any]] = {}
-    for batch in _batches(sessions):
-        ids = _texts([session.session_id for session in batch])
+    for batch in batches(sessions):
+        ids = texts([session.session_id for session in batch])
         statement = select(*columns).where(turns.session_id == func.any(ids), turns.embedding.is_not(None))
         for row in connection.execute(statement):
             found[row.turn_id] = (row.search_query or row.query, row.embedding)
@@ -175,8 +172,8 @@ def _write_turns(connection: Connection, sessions: Sequence[Session], vectors: _
 def _refuse_taken_turns(connection: Connection, sessions: Sequence[Session]) -> None:
     """Asked when the sessions that are replaced are gone: a turn that is still there is another session's."""
     turns = schema.turns.c
-    for batch in _batches(turn.turn_id for session in sessions for turn in session.turns):
-        statement = select(turns.turn_id, turns.session_id).where(turns.turn_id == func.any(_texts(batch)))
+    for batch in batches(turn.turn_id for session in sessions for turn in session.turns):
+        statement = select(turns.turn_id, turns.session_id).where(turns.turn_id == func.any(texts(batch)))
         taken = connection.execute(statement.order_by(turns.turn_id)).first()
         if taken is not None:
             raise ConfigError(
@@ -224,14 +221,14 @@ def _label_row(label: Label) -> dict[str, Any]:
 
 
 def _insert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    for batch in _batches(rows):
+    for batch in batches(rows):
         connection.execute(insert(table), batch)
 
 
 def _upsert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
     """Insert, or update every column given beside the primary key."""
     keys = [column.name for column in table.primary_key]
-    for batch in _batches(rows):
+    for batch in batches(rows):
         statement = insert(table)
         changed = {name: statement.excluded[name] for name in batch[0] if name not in keys}
         if table is schema.entries:
@@ -244,13 +241,3 @@ def _kept_embedding(excluded: Any) -> Any:
     stored = schema.entries.c
     unchanged = and_(stored.title == excluded.title, stored.body == excluded.body)
     return case((and_(excluded.embedding.is_(None), unchanged), stored.embedding), else_=excluded.embedding)
-
-
-def _texts(values: Sequence[str]) -> Any:
-    return bindparam(None, list(values), type_=ARRAY(Text))
-
-
-def _batches(rows: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(rows)
-    while batch := list(islice(iterator, ROWS_PER_STATEMENT)):
-        yield batch

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import inspect, text
 
 from shadowdiff.database import database_errors, masked
 from shadowdiff.errors import StoreError
+from shadowdiff.shipped import shipped_directory
 from shadowdiff.store.schema import SCHEMA, SOURCE_REVISION, STORE_REVISION
 
 if TYPE_CHECKING:
@@ -37,19 +37,12 @@ class SchemaStatus:
         return HEADS[branch] not in self.current
 
 
-def migrations_directory() -> Path:
-    """Where the Alembic environment lies: inside an installed package, else beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    shipped = package / "_migrations"
-    return shipped if shipped.is_dir() else package.parent / "migrations"
-
-
 def alembic_config(connection: Connection | None = None) -> Config:
     """An Alembic configuration for our migrations, on an open connection if given."""
     from alembic.config import Config
 
     config = Config()
-    directory = migrations_directory()
+    directory = shipped_directory("migrations")
     config.set_main_option("script_location", str(directory))
     config.set_main_option("path_separator", "newline")
     versions = [str(directory / "versions" / branch) for branch in BRANCHES]

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, LargeBinary, Text, bindparam, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shadowdiff.database import database_errors
@@ -27,12 +26,12 @@ from shadowdiff.store.schema import (
     runs,
     score_cache,
 )
+from shadowdiff.store.statements import batches, hashes, texts
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Engine, Insert, Row, Update
 
 SESSIONS_PER_READ = 64
-ROWS_PER_STATEMENT = 1_000
 LATEST = "latest"
 
 
@@ -137,7 +136,7 @@ class RunStore:
             return {}
         statement = select(score_cache.c.pair, score_cache.c.score, score_cache.c.truncated).where(
             score_cache.c.fingerprint == bytes.fromhex(fingerprint),
-            score_cache.c.pair == func.any(bindparam("pairs", list(pairs), type_=ARRAY(LargeBinary))),
+            score_cache.c.pair == func.any(hashes(pairs)),
         )
         with self._transaction("reading the score cache") as connection:
             return {row.pair: CachedScore(row.score, row.truncated) for row in connection.execute(statement)}
@@ -209,18 +208,17 @@ def _mark_replayed(run_id: str, session: Session, turn_count: int) -> Update:
 def _write_texts(connection: Connection, replayed: Sequence[ReplayedSession]) -> None:
     """Each distinct text once, however many nights name it; in one order, so that concurrent runs cannot deadlock."""
     pools = (turn.pool for item in replayed for turn in item.turns)
-    texts = {row["content_hash"]: row for pool in pools for row in rows.text_rows(pool)}
-    _write(connection, upsert(entry_texts).on_conflict_do_nothing(), (texts[key] for key in sorted(texts)))
+    by_hash = {row["content_hash"]: row for pool in pools for row in rows.text_rows(pool)}
+    _write(connection, upsert(entry_texts).on_conflict_do_nothing(), (by_hash[key] for key in sorted(by_hash)))
 
 
 def _write(connection: Connection, statement: Insert, values: Iterable[dict[str, Any]]) -> None:
-    iterator = iter(values)
-    while batch := list(islice(iterator, ROWS_PER_STATEMENT)):
+    for batch in batches(values):
         connection.execute(statement, batch)
 
 
 def _read_sessions(connection: Connection, run_id: str, session_ids: Sequence[str]) -> list[ReplayedSession]:
-    wanted = bindparam("ids", list(session_ids), type_=ARRAY(Text))
+    wanted = texts(session_ids)
     heads = select(run_sessions).where(
         run_sessions.c.run_id == run_id,
         run_sessions.c.session_id == func.any(wanted),
@@ -228,7 +226,7 @@ def _read_sessions(connection: Connection, run_id: str, session_ids: Sequence[st
     )
     turns = select(run_turns).where(run_turns.c.run_id == run_id, run_turns.c.session_id == func.any(wanted))
     turn_rows = list(connection.execute(turns.order_by(run_turns.c.session_id, run_turns.c.position)))
-    turn_ids = bindparam("turns", [row.turn_id for row in turn_rows], type_=ARRAY(Text))
+    turn_ids = texts([row.turn_id for row in turn_rows])
     ranked = select(rankings).where(rankings.c.run_id == run_id, rankings.c.turn_id == func.any(turn_ids))
     failed = select(failures).where(failures.c.run_id == run_id, failures.c.turn_id == func.any(turn_ids))
     by_session = rows.sessions_from_rows(
@@ -245,9 +243,8 @@ def _read_sessions(connection: Connection, run_id: str, session_ids: Sequence[st
 
 
 def _read_texts(connection: Connection, turn_rows: Sequence[Row[Any]]) -> dict[bytes, tuple[str, str]]:
-    hashes = sorted({content for row in turn_rows for content in row.pool_contents})
-    wanted = bindparam("hashes", hashes, type_=ARRAY(LargeBinary))
-    statement = select(entry_texts).where(entry_texts.c.content_hash == func.any(wanted))
+    wanted = sorted({content for row in turn_rows for content in row.pool_contents})
+    statement = select(entry_texts).where(entry_texts.c.content_hash == func.any(hashes(wanted)))
     return {row.content_hash: (row.title, row.body) for row in connection.execute(statement)}
 
 

@@ -17,7 +17,8 @@ from shadowdiff.records import Entry, Session, Window
 from shadowdiff.sources.bundle import read_bundle
 from shadowdiff.sources.postgres import PostgresSource
 from shadowdiff.store import schema
-from shadowdiff.store.ingest import ROWS_PER_STATEMENT, ingest
+from shadowdiff.store.ingest import ingest
+from shadowdiff.store.statements import ROWS_PER_STATEMENT
 from tests.bundles import AT, SESSION, TURN, entry, label, session, turn, write_bundle
 from tests.conftest import Cli, load
 
