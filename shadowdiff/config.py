@@ -3,22 +3,102 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from shadowdiff.errors import ConfigError
 
 FILE_NAME = "shadowdiff.toml"
-KNOWN_KEYS: Mapping[str, Mapping[str, type]] = {
-    "database": {"url": str},
-    "store": {"url": str},
-    "replay": {"baseline": str, "others": list},
+SOURCE_PARTS = ("sessions", "turns", "pool", "served", "entries")
+
+Kind = Literal["text", "texts", "text or texts", "flag", "duration", "table"]
+
+KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
+    "database": {
+        "url": "text",
+        "application_name": "text",
+        "connect_timeout": "duration",
+        "statement_timeout": "duration",
+        "lock_timeout": "duration",
+        "idle_timeout": "duration",
+        "retry_for": "duration",
+    },
+    "store": {"url": "text"},
+    "source": {
+        "preset": "text or texts",
+        "timezone": "text",
+        **dict.fromkeys(SOURCE_PARTS, "text"),
+        "parameters": "table",
+        "identifiers": "table",
+        "json": "table",
+    },
+    "privacy": {
+        "redact": "texts",
+        "patterns": "table",
+        "redact_stored": "flag",
+        "store_text": "flag",
+        "offline": "flag",
+    },
+    "replay": {"baseline": "text", "others": "texts", "production": "text"},
     "rerankers": {},
 }
-"""Sections and their keys with the type of the value; `rerankers` takes names of the user's choice."""
+"""Sections and their keys with the kind of the value; `rerankers` takes names of the user's choice."""
+
+DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|min|h|m)?")
+SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How patient shadowdiff is with a database, in seconds; 0 leaves the server's own setting."""
+
+    application_name: str = "shadowdiff"
+    connect_timeout: float = 10.0
+    statement_timeout: float = 120.0
+    lock_timeout: float = 10.0
+    idle_timeout: float = 300.0
+    """How long a transaction may sit idle before the server ends it."""
+    retry_for: float = 60.0
+    """How long a lost connection is tried again before the run ends; 0: not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """[source]: what the user says of their schema, before any preset is looked up."""
+
+    presets: tuple[str, ...] = ()
+    """Later ones override earlier ones, part by part; none: the own schema."""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """SQL, or the name of a table or view, by part of SOURCE_PARTS."""
+    timezone: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Bound wherever the SQL says `:name`."""
+    identifiers: Mapping[str, str] = field(default_factory=dict)
+    """Put, quoted, where the SQL says `{name}`."""
+    json_keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys of the objects in JSON pools, by what they hold: entry_id, score, title, body."""
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether sessions come from tables that are not shadowdiff's own."""
+        return bool(self.parts) or any(name != "shadowdiff" for name in self.presets)
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacySettings:
+    """[privacy]: what may leave this machine, and what may be stored."""
+
+    redact: tuple[str, ...] = ()
+    """Names of the built-in patterns that are on."""
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    """The user's own regular expressions, by name."""
+    redact_stored: bool = False
+    store_text: bool = True
+    offline: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +110,18 @@ class Settings:
     database_url: str | None = None
     """None: the embedded server."""
     store_url: str | None = None
-    """None: the same database as the source."""
+    """None: the source's database where that is the own schema, else the embedded server."""
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+    source: SourceSettings = field(default_factory=SourceSettings)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
     rerankers: Mapping[str, str] = field(default_factory=dict)
     """Short names for spec strings."""
     baseline: str | None = None
     """Side A where the command line names none."""
     others: tuple[str, ...] = ()
     """Sides B, C, … where the command line names none."""
+    production: str | None = None
+    """Spec or short name of the reranker that production runs; None: not said."""
     file: Path | None = None
     """The shadowdiff.toml that was read."""
 
@@ -54,11 +139,49 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.
         home=_home(environment),
         database_url=environment.get("SHADOWDIFF_DATABASE_URL") or document.get("database", {}).get("url") or None,
         store_url=environment.get("SHADOWDIFF_STORE_URL") or document.get("store", {}).get("url") or None,
+        limits=_limits(document.get("database", {})),
+        source=_source(document.get("source", {})),
+        privacy=_privacy(document.get("privacy", {})),
         rerankers=document.get("rerankers", {}),
         baseline=replay.get("baseline"),
         others=tuple(replay.get("others", ())),
+        production=replay.get("production"),
         file=path,
     )
+
+
+def seconds(text: str | float) -> float | None:
+    """A duration such as `90`, `"500ms"`, `"30s"`, `"2min"` or `"1h"` in seconds; None where it is none."""
+    if isinstance(text, str):
+        found = DURATION.fullmatch(text.strip())
+        return float(found[1]) * SECONDS[found[2]] if found else None
+    return None if isinstance(text, bool) or text < 0 else float(text)
+
+
+def _limits(section: Mapping[str, Any]) -> ConnectionLimits:
+    kinds = KNOWN_KEYS["database"]
+    given: dict[str, Any] = {
+        name: seconds(value) if kinds[name] == "duration" else value for name, value in section.items() if name != "url"
+    }
+    return ConnectionLimits(**given)
+
+
+def _source(section: Mapping[str, Any]) -> SourceSettings:
+    preset = section.get("preset", [])
+    return SourceSettings(
+        presets=tuple([preset] if isinstance(preset, str) else preset),
+        parts={part: section[part] for part in SOURCE_PARTS if part in section},
+        timezone=section.get("timezone"),
+        parameters=section.get("parameters", {}),
+        identifiers=section.get("identifiers", {}),
+        json_keys=section.get("json", {}),
+    )
+
+
+def _privacy(section: Mapping[str, Any]) -> PrivacySettings:
+    given = dict(section)
+    given["redact"] = tuple(given.get("redact", ()))
+    return PrivacySettings(**given)
 
 
 def _config_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
@@ -106,19 +229,44 @@ def _check_section(path: Path, section: str, content: Any) -> None:
     for key, value in content.items():
         if known and key not in known:
             raise ConfigError(f"{path}: unknown key {key!r} in [{section}]; known: {', '.join(sorted(known))}")
-        _check_value(path, f"[{section}] {key}", known.get(key, str), value)
+        expected = known.get(key, "text")
+        if not _fits(expected, value):
+            raise ConfigError(f"{path}: [{section}] {key} must be {EXPECTED[expected]}, not {_kind(value)}")
 
 
-def _check_value(path: Path, where: str, expected: type, value: Any) -> None:
-    if expected is list and not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
-        raise ConfigError(f"{path}: {where} must be a list of strings, not {_kind(value)}")
-    if expected is str and not isinstance(value, str):
-        raise ConfigError(f"{path}: {where} must be a string, not {_kind(value)}")
+EXPECTED: Mapping[Kind, str] = {
+    "text": "a string",
+    "texts": "a list of strings",
+    "text or texts": "a string or a list of strings",
+    "flag": "true or false",
+    "duration": "seconds, or a time such as '500ms', '30s' or '2min'",
+    "table": "a table of strings",
+}
+
+
+def _fits(expected: Kind, value: Any) -> bool:
+    match expected:
+        case "text":
+            return isinstance(value, str)
+        case "texts":
+            return _are_texts(value)
+        case "text or texts":
+            return isinstance(value, str) or _are_texts(value)
+        case "flag":
+            return isinstance(value, bool)
+        case "duration":
+            return isinstance(value, str | int | float) and seconds(value) is not None
+        case "table":
+            return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _kind(value: Any) -> str:
     """What a wrong value is, without showing it: it may hold a password."""
     if isinstance(value, list):
-        return "a list" if all(isinstance(item, str) for item in value) else "a list of other things"
+        return "a list" if _are_texts(value) else "a list of other things"
     kinds = {str: "a string", bool: "true or false", int: "a number", float: "a number", dict: "a table"}
     return kinds.get(type(value), "a date or time")

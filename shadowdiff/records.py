@@ -38,10 +38,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEntry:
-    """An entry as production recorded it in a turn's pool: which one, and its retrieval score if kept."""
+    """An entry as production recorded it in a turn's pool: which one, and its retrieval score and text if kept."""
 
     entry_id: str
     score: float | None = None
+    title: str | None = None
+    body: str | None = None
+    """The text as production's reranker read it; None where only the knowledge base has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class Turn:
     """Retrieval order, best first; None when production kept no pool for this turn."""
     served: tuple[str, ...] | None = None
     """Entry ids as production returned them, best first; None when not recorded."""
+    served_by: str | None = None
+    """The reranker that production says ranked this turn; None when not recorded."""
 
     @property
     def search_text(self) -> str:
@@ -192,6 +197,10 @@ class RunConfig:
     near_tie_share: float = 0.01
     """An entry this share of the score spread from the K cut is marked as a near-tie."""
     window: Window = field(default_factory=Window)
+    production: str | None = None
+    """Label of the side that is production's own reranker, to be held against what was served; None: no side is."""
+    store_text: bool = True
+    """False: the store keeps ids and hashes, and texts are fetched from the source when the run is shown."""
 
 
 class RunStatus(StrEnum):

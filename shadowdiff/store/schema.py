@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SCHEMA = "shadowdiff"
 SOURCE_REVISION = "source_0001"
-STORE_REVISION = "store_0001"
+STORE_REVISION = "store_0002"
 SOURCE_TABLES = frozenset({"orgs", "entries", "sessions", "turns", "pool_entries", "served_entries"})
 
 metadata = MetaData(
@@ -188,7 +188,7 @@ run_turns = Table(
     Column("turn_id", Text, nullable=False),
     Column("session_id", Text, nullable=False),
     Column("position", Integer, nullable=False),
-    Column("query", Text, nullable=False),
+    Column("query", Text),
     Column("search_query", Text),
     Column("asked_at", TIMESTAMP, nullable=False),
     Column("answer", Text),
@@ -199,11 +199,15 @@ run_turns = Table(
     Column("pool_entry_ids", ARRAY(Text), nullable=False),
     Column("pool_contents", ARRAY(LargeBinary), nullable=False),
     Column("pool_scores", ARRAY(Float), nullable=False),
+    Column("served", ARRAY(Text)),
+    Column("served_by", Text),
+    Column("query_hash", LargeBinary),
     PrimaryKeyConstraint("run_id", "turn_id"),
     UniqueConstraint("run_id", "session_id", "position"),
     ForeignKeyConstraint(
         ["run_id", "session_id"], [run_sessions.c.run_id, run_sessions.c.session_id], ondelete="CASCADE"
     ),
+    CheckConstraint("query IS NOT NULL OR octet_length(query_hash) = 32", name="query_or_its_hash"),
     CheckConstraint("pool_origin IN ('recorded', 'cosine', 'bm25', 'hybrid', 'union')", name="origin_known"),
     CheckConstraint(
         "cardinality(pool_entry_ids) = cardinality(pool_contents) "

@@ -121,7 +121,9 @@ def test_a_named_file_must_exist(here: Path) -> None:
         pytest.param(b'[database]\nurl = "\xff"\n', "utf-8", id="not-utf8"),
         pytest.param("[rerankers]\na = " + "[" * 100_000, "cannot read", id="endless-nesting"),
         pytest.param(
-            "[databse]\n", "unknown section [databse]; known: database, replay, rerankers, store", id="section"
+            "[databse]\n",
+            "unknown section [databse]; known: database, privacy, replay, rerankers, source, store",
+            id="section",
         ),
         pytest.param('[store]\nurll = ""\n', "unknown key 'urll' in [store]; known: url", id="key"),
         pytest.param("replay = 3\n", "[replay] must be a table, not a number", id="no-table"),
