@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from shadowdiff.config import ConnectionLimits
 from shadowdiff.errors import ConfigError, DatabaseError
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Engine
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy import URL, Connection, Engine
     from sqlalchemy.exc import DBAPIError
-    from sqlalchemy.pool import ConnectionPoolEntry
 
-CONNECT_TIMEOUT_SECONDS = 10
-STATEMENT_TIMEOUT_MILLISECONDS = 120_000
 SECRET_WORDS = ("pass", "secret", "scram")
 """Whatever connection parameter has one of these in its name is never shown."""
 
@@ -50,39 +48,47 @@ def _is_secret(parameter: str) -> bool:
     return any(word in parameter.lower() for word in SECRET_WORDS)
 
 
-def store_engine(text: str) -> Engine:
+def store_engine(text: str, limits: ConnectionLimits | None = None) -> Engine:
     """An engine that may write."""
     from sqlalchemy import create_engine
 
     url = parse_url(text)
-    return create_engine(url, connect_args=_connect_args(url), pool_pre_ping=True)
+    arguments = _connect_args(url, limits or ConnectionLimits())
+    return create_engine(url, connect_args=arguments, pool_pre_ping=True, use_native_hstore=False)
 
 
-def source_engine(text: str) -> Engine:
-    """An engine whose every transaction is READ ONLY and REPEATABLE READ, under a statement timeout.
+def source_engine(text: str, limits: ConnectionLimits | None = None) -> Engine:
+    """An engine whose every transaction is READ ONLY and REPEATABLE READ, under timeouts.
 
-    Production is never written to: the session default and each BEGIN both
-    say so, and the server refuses whatever would write.
+    Production is never written to: each BEGIN says so, and the server refuses
+    whatever would write. Nothing is set for the session, only for each
+    transaction: behind PgBouncer the session is somebody else's a moment later.
     """
     from sqlalchemy import event
 
-    engine = store_engine(text)
+    limits = limits or ConnectionLimits()
+    engine = store_engine(text, limits)
 
-    @event.listens_for(engine, "connect")
-    def make_read_only(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        cursor.execute("SET default_transaction_read_only = on")
-        cursor.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MILLISECONDS}")
-        cursor.close()
-        connection.commit()
+    @event.listens_for(engine, "begin")
+    def limit(connection: Connection) -> None:
+        names = [f"{name}_timeout" for name in ("statement", "lock", "idle_in_transaction_session")]
+        given = (limits.statement_timeout, limits.lock_timeout, limits.idle_timeout)
+        settings = {name: f"{value:.3f}s" for name, value in zip(names, given, strict=True) if value}
+        if settings:
+            calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
+            arguments = tuple(part for item in settings.items() for part in item)
+            connection.exec_driver_sql(f"SELECT {calls}", arguments)
 
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def _connect_args(url: URL) -> dict[str, object]:
-    """Our defaults for what the URL leaves open."""
-    defaults = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "application_name": "shadowdiff"}
-    return {name: value for name, value in defaults.items() if name not in url.query}
+def _connect_args(url: URL, limits: ConnectionLimits) -> dict[str, object]:
+    """Our defaults for what the URL leaves open. No prepared statements: a pooler between would lose them."""
+    defaults: dict[str, object] = {"application_name": limits.application_name}
+    if limits.connect_timeout:
+        defaults["connect_timeout"] = max(math.ceil(limits.connect_timeout), 2)
+    given = {name: value for name, value in defaults.items() if name not in url.query}
+    return given | {"prepare_threshold": None}
 
 
 @contextmanager
@@ -127,6 +133,8 @@ CONNECTION_REASONS = (
     ("resolve host", "the host name is unknown; check the URL"),
     ("Name or service not known", "the host name is unknown; check the URL"),
     ("timeout expired", "no answer in time; check host, port and firewall"),
+    ("does not support SSL", "the server offers no TLS, and the URL asks for it (sslmode)"),
+    ("certificate verify failed", "the server's certificate is not trusted; check sslmode and sslrootcert in the URL"),
 )
 """What libpq says when it cannot connect, and what we say: it gives no error codes."""
 

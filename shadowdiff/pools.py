@@ -92,7 +92,7 @@ class PoolBuilder:
         )
 
     def _by_cosine(self, turns: Sequence[tuple[str, Turn]]) -> dict[str, _Choice]:
-        nearest = self._knowledge.nearest([turn.turn_id for _, turn in turns], self._config.pool)
+        nearest = self._knowledge.nearest({turn.turn_id: org_id for org_id, turn in turns}, self._config.pool)
         return {turn.turn_id: _retrieved(PoolOrigin.COSINE, nearest.get(turn.turn_id)) for _, turn in turns}
 
     def _by_bm25(self, org_id: str, turn: Turn) -> _Choice:
@@ -113,12 +113,13 @@ class PoolBuilder:
         wanted: dict[str, set[str]] = defaultdict(set)
         for session in sessions:
             for turn in session.turns:
-                wanted[session.org_id].update(item.entry_id for item in chosen[turn.turn_id].items)
+                items = chosen[turn.turn_id].items
+                wanted[session.org_id].update(item.entry_id for item in items if item.body is None)
         named = {org_id: entry_ids for org_id, entry_ids in wanted.items() if entry_ids}
         return self._knowledge.entries(named) if named else {}
 
     def _freeze(self, org_id: str, choice: _Choice, texts: Mapping[tuple[str, str], Entry]) -> BuiltPool:
-        found = [(texts.get((org_id, item.entry_id)), item) for item in choice.items]
+        found = [(_recorded_text(org_id, item) or texts.get((org_id, item.entry_id)), item) for item in choice.items]
         if choice.origin is PoolOrigin.UNION:
             found = [(entry or Entry(org_id, item.entry_id, "", ""), item) for entry, item in found]
         held = [(entry, item) for entry, item in found if entry is not None]
@@ -133,6 +134,11 @@ class _Choice:
     origin: PoolOrigin
     items: tuple[RecordedEntry, ...]
     reason: str | None = None
+
+
+def _recorded_text(org_id: str, item: RecordedEntry) -> Entry | None:
+    """The entry as production's reranker read it, where the recording kept its text."""
+    return None if item.body is None else Entry(org_id, item.entry_id, item.title or "", item.body)
 
 
 def _retrieved(origin: PoolOrigin, items: Sequence[RecordedEntry] | None) -> _Choice:

@@ -49,8 +49,11 @@ class KnowledgeBase(Protocol):
         """Stored embeddings of queries by turn id; absent where none is stored."""
         ...
 
-    def nearest(self, turn_ids: Sequence[str], limit: int) -> dict[str, list[RecordedEntry]]:
-        """The org's entries nearest to each turn by cosine, best first; turns without embedding are absent."""
+    def nearest(self, org_of: Mapping[str, str], limit: int) -> dict[str, list[RecordedEntry]]:
+        """The org's entries nearest to each turn by cosine, best first, from org ids by turn id.
+
+        Turns without embedding are absent.
+        """
         ...
 
 

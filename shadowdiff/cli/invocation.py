@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from shadowdiff.config import Settings, load_settings
 
 if TYPE_CHECKING:
+    from shadowdiff.retry import Retries
+    from shadowdiff.sources.mapping import SourceMapping
     from shadowdiff.sources.postgres import PostgresSource
     from shadowdiff.store.runs import RunStore
 
@@ -35,20 +37,34 @@ class Invocation:
 
     @cached_property
     def store_url(self) -> str:
-        """The database with runs; the source's where none is configured."""
-        configured = None if self.embedded_only else self.settings.store_url
-        return configured or self.source_url
+        """The database with runs. Where none is configured: the source's, if that is the own schema, else the embedded.
+
+        Nothing is ever made in a database whose schema is the user's own.
+        """
+        if self.embedded_only:
+            return self._embedded_url
+        own = None if self.settings.source.is_mapped else self.source_url
+        return self.settings.store_url or own or self._embedded_url
+
+    @cached_property
+    def mapping(self) -> SourceMapping:
+        """What is read from where. Raises ConfigError."""
+        from shadowdiff.sources.mapping import source_mapping
+
+        return source_mapping(None if self.embedded_only else self.settings.source)
 
     @cached_property
     def source(self) -> PostgresSource:
-        """The source, read-only, its schema checked. Raises SourceError, StoreError."""
+        """The source, read-only; the own schema is checked. Raises SourceError, StoreError, ConfigError."""
         from shadowdiff.database import source_engine
         from shadowdiff.sources.postgres import PostgresSource
         from shadowdiff.store.migrate import require_current
 
-        engine = source_engine(self.source_url)
-        require_current(engine, "source")
-        return PostgresSource(engine)
+        mapping = self.mapping
+        engine = source_engine(self.source_url, self.settings.limits)
+        if mapping.is_own:
+            require_current(engine, "source")
+        return PostgresSource(engine, mapping, retries=self._retries())
 
     @cached_property
     def store(self) -> RunStore:
@@ -57,9 +73,15 @@ class Invocation:
         from shadowdiff.store.migrate import require_current
         from shadowdiff.store.runs import RunStore
 
-        engine = store_engine(self.store_url)
+        engine = store_engine(self.store_url, self.settings.limits)
         require_current(engine, "store")
-        return RunStore(engine)
+        return RunStore(engine, retries=self._retries())
+
+    def _retries(self) -> Retries:
+        from shadowdiff import diagnostics
+        from shadowdiff.retry import Retries
+
+        return Retries(self.settings.limits.retry_for, on_wait=diagnostics.warning)
 
     @cached_property
     def _embedded_url(self) -> str:

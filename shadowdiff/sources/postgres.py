@@ -1,46 +1,65 @@
-"""The own schema as a source: whole sessions and knowledge bases, read in few statements, never written."""
+"""Postgres as a source: whole sessions and knowledge bases through a mapping, in few statements, never written."""
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Select, func, literal, select, true
+from sqlalchemy.exc import DBAPIError
 
 from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, SourceError
 from shadowdiff.records import Entry, RecordedEntry, Session, Turn, Window
-from shadowdiff.store.schema import entries, orgs, pool_entries, served_entries, sessions, turns
-from shadowdiff.store.statements import texts
+from shadowdiff.retry import Retries
+from shadowdiff.sources import statements
+from shadowdiff.sources.mapping import DEFAULT_ORG, SourceMapping, source_mapping
+from shadowdiff.sources.parts import Parts, is_the_statements_fault, said
+from shadowdiff.sources.values import array_text, distinct, listed, moment, tags, vector
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from sqlalchemy import Connection, Engine, Row
+    from sqlalchemy import Connection, Engine, Row, Select
 
 SESSIONS_PER_BATCH = 64
 ROWS_PER_FETCH = 2_000
+ORGS_SHOWN = 5
+VALUE_IS_NO_SUCH_TYPE = ("22P02", "22003", "22007")
+T = TypeVar("T")
 
 
 class PostgresSource:
-    """Sessions and knowledge bases from the own schema, through a read-only engine (`database.source_engine`)."""
+    """Sessions and knowledge bases through a read-only engine (`database.source_engine`).
 
-    def __init__(self, engine: Engine, sessions_per_batch: int = SESSIONS_PER_BATCH) -> None:
+    `mapping` says which SQL gives them; the own schema unless given. Every
+    method raises SourceError when the database fails, after `retries` gave up,
+    and ConfigError where the mapping does not fit the database.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        mapping: SourceMapping | None = None,
+        *,
+        retries: Retries | None = None,
+        sessions_per_batch: int = SESSIONS_PER_BATCH,
+    ) -> None:
+        self.mapping = mapping or source_mapping()
         self._engine = engine
+        self._retries = retries or Retries()
+        self._parts = Parts(self.mapping)
         self._sessions_per_batch = sessions_per_batch
 
     def session_ids(self, window: Window) -> list[str]:
         """Ids of the selected sessions, oldest first. Raises ConfigError for an org or session that is not stored."""
-        with self._reading("selecting sessions") as connection:
-            _require(connection, orgs.c.org_id, window.org_ids, "org")
-            _require(connection, sessions.c.session_id, window.session_ids, "session")
+        self.read("selecting sessions", lambda connection: self._require(connection, window))
         return self._selected(window)
 
     def sessions(self, window: Window) -> Iterator[Session]:
-        """Whole sessions, oldest first; four statements a batch however many turns it has, one snapshot each.
+        """Whole sessions, oldest first; a batch is a few statements in one snapshot, however many turns it has.
 
         Ids of the window that are not stored (any more) yield nothing.
         """
@@ -50,118 +69,245 @@ class PostgresSource:
 
     def entries(self, wanted: Mapping[str, set[str]]) -> dict[tuple[str, str], Entry]:
         """Entries by (org id, entry id); ids that are not stored are absent. One statement."""
-        columns = (entries.c.org_id, entries.c.entry_id, entries.c.title, entries.c.body, entries.c.updated_at)
-        with self._reading("reading entries") as connection:
-            rows = self._stream(connection, _of_wanted(select(*columns), wanted))
-            return {(row.org_id, row.entry_id): Entry(*row) for row in rows}
+
+        def work(connection: Connection) -> dict[tuple[str, str], Entry]:
+            part = self._parts.get(connection, "entries")
+            rows = self._stream(connection, statements.entries_by_id(part, wanted))
+            return dict(_by_org(rows, wanted, self._entry, shared=not part.has("org_id")))
+
+        return self.read("reading entries", work) if self._parts.has("entries") else {}
 
     def org_entries(self, org_id: str) -> list[Entry]:
         """Every entry of an org, ordered by entry id. One statement."""
-        columns = (entries.c.org_id, entries.c.entry_id, entries.c.title, entries.c.body, entries.c.updated_at)
-        statement = select(*columns).where(entries.c.org_id == org_id).order_by(entries.c.entry_id.collate("C"))
-        with self._reading("reading a knowledge base") as connection:
-            return [Entry(*row) for row in self._stream(connection, statement)]
+
+        def work(connection: Connection) -> list[Entry]:
+            part = self._parts.get(connection, "entries")
+            rows = self._stream(connection, statements.entries_of_org(part, org_id))
+            return [self._entry(row, org_id) for row in rows]
+
+        return self.read("reading a knowledge base", work) if self._parts.has("entries") else []
 
     def entry_vectors(self, wanted: Mapping[str, set[str]]) -> dict[tuple[str, str], NDArray[np.float32]]:
         """Stored embeddings by (org id, entry id). One statement."""
-        columns = select(entries.c.org_id, entries.c.entry_id, entries.c.embedding)
-        statement = _of_wanted(columns, wanted).where(entries.c.embedding.is_not(None))
-        with self._reading("reading embeddings") as connection:
-            rows = self._stream(connection, statement)
-            return {(row.org_id, row.entry_id): _vector(row.embedding) for row in rows}
+
+        def work(connection: Connection) -> dict[tuple[str, str], NDArray[np.float32]]:
+            part = self._parts.get(connection, "entries")
+            if not part.has("embedding"):
+                return {}
+            rows = self._stream(connection, statements.vectors_by_id(part, wanted))
+            found = _by_org(rows, wanted, lambda row, _: vector(row.embedding), shared=not part.has("org_id"))
+            return {key: value for key, value in found if value is not None}
+
+        return self.read("reading embeddings", work) if self._parts.has("entries") else {}
 
     def turn_vectors(self, turn_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Stored embeddings of queries by turn id. One statement."""
-        statement = select(turns.c.turn_id, turns.c.embedding).where(
-            turns.c.turn_id == func.any(texts(turn_ids)), turns.c.embedding.is_not(None)
-        )
-        with self._reading("reading embeddings") as connection:
-            return {row.turn_id: _vector(row.embedding) for row in self._stream(connection, statement)}
 
-    def nearest(self, turn_ids: Sequence[str], limit: int) -> dict[str, list[RecordedEntry]]:
-        """The org's entries nearest to each turn by cosine, best first, ties by entry id. One statement."""
-        with self._reading("retrieving pools by cosine") as connection:
+        def work(connection: Connection) -> dict[str, NDArray[np.float32]]:
+            part = self._parts.get(connection, "turns")
+            if not part.has("query_embedding"):
+                return {}
+            rows = self._stream(connection, statements.vectors_of_turns(part, turn_ids))
+            found = {row.turn_id: vector(row.query_embedding) for row in rows}
+            return {turn_id: value for turn_id, value in found.items() if value is not None}
+
+        return self.read("reading embeddings", work)
+
+    def nearest(self, org_of: Mapping[str, str], limit: int) -> dict[str, list[RecordedEntry]]:
+        """The org's entries nearest to each turn by cosine, best first, ties by entry id; `org_of` by turn id.
+
+        Exact. The server compares pgvector's own types; for embeddings of other
+        types an org's are streamed once per turn and compared here.
+        """
+        queries = self.turn_vectors(list(org_of))
+
+        def work(connection: Connection) -> dict[str, list[RecordedEntry]]:
+            part = self._parts.get(connection, "entries")
+            if not part.has("embedding") or not queries:
+                return {}
+            if part.kind("embedding") not in statements.SQL_VECTORS:
+                return {
+                    turn_id: self._nearest_here(connection, org_of[turn_id], query, limit)
+                    for turn_id, query in queries.items()
+                }
+            asked = [(turn_id, org_of[turn_id], array_text(query)) for turn_id, query in queries.items()]
             found: dict[str, list[RecordedEntry]] = defaultdict(list)
-            for row in self._stream(connection, _nearest(turn_ids, limit)):
+            for row in self._stream(connection, statements.nearest(part, asked, limit)):
                 found[row.turn_id].append(RecordedEntry(row.entry_id, row.score))
             return dict(found)
 
+        return self.read("retrieving pools by cosine", work) if self._parts.has("entries") else {}
+
+    def read(self, what: str, work: Callable[[Connection], T]) -> T:
+        """What `work` makes of one READ ONLY, REPEATABLE READ transaction; all of it again where the server went away.
+
+        `work` must leave no row unread. `what` is said where it fails.
+        """
+
+        def once() -> T:
+            with database_errors(SourceError, what, self._engine.url), self._engine.connect() as connection:
+                return self._worked(connection, what, work)
+
+        return self._retries.run(once)
+
+    def _worked(self, connection: Connection, what: str, work: Callable[[Connection], T]) -> T:
+        try:
+            return work(connection)
+        except DBAPIError as error:
+            if self.mapping.is_own or not is_the_statements_fault(error):
+                raise
+            raise ConfigError(f"{what} through [source] failed: {said(error)}") from error
+
+    @staticmethod
+    def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Row[Any]]:
+        """Rows through a server-side cursor."""
+        yield from connection.execute(statement, execution_options={"yield_per": ROWS_PER_FETCH})
+
     def _selected(self, window: Window) -> list[str]:
-        with self._reading("selecting sessions") as connection:
-            newest_first = [row.session_id for row in self._stream(connection, _selection(window))]
+        def work(connection: Connection) -> list[str]:
+            part = self._parts.get(connection, "sessions")
+            if window.org_ids and not part.has("org_id") and DEFAULT_ORG not in window.org_ids:
+                return []
+            statement = statements.selection(part, window, self.mapping.timezone)
+            return [row.session_id for row in self._stream(connection, statement)]
+
+        newest_first = list(dict.fromkeys(self.read("selecting sessions", work)))
         return _sampled(newest_first[::-1], window)
 
     def _batch(self, session_ids: Sequence[str]) -> list[Session]:
-        with self._reading("reading sessions") as connection:
-            heads = self._stream(
-                connection,
-                select(sessions)
-                .where(sessions.c.session_id == func.any(texts(session_ids)))
-                .order_by(sessions.c.started_at, sessions.c.session_id),
-            )
-            pools = self._listed(connection, session_ids, pool_entries)
-            served = self._listed(connection, session_ids, served_entries)
-            grouped = self._turns(connection, session_ids, pools, served)
+        def work(connection: Connection) -> list[Session]:
+            part = self._parts.get(connection, "sessions")
+            heads = list(self._stream(connection, statements.session_heads(part, session_ids)))
+            turns = self._turns(connection, session_ids)
+            zone = self.mapping.timezone
             return [
-                Session(head.session_id, head.org_id, head.started_at, tuple(grouped[head.session_id]), head.tags)
+                Session(
+                    head.session_id,
+                    head.org_id or DEFAULT_ORG,
+                    moment(head.started_at, zone),
+                    _numbered(turns[head.session_id], moment(head.started_at, zone)),
+                    tags(head.tags),
+                )
                 for head in heads
             ]
 
-    def _turns(
-        self,
-        connection: Connection,
-        session_ids: Sequence[str],
-        pools: Mapping[str, list[Row[Any]]],
-        served: Mapping[str, list[Row[Any]]],
-    ) -> dict[str, list[Turn]]:
-        columns = [column for column in turns.c if column.name != "embedding"]
-        statement = (
-            select(*columns)
-            .where(turns.c.session_id == func.any(texts(session_ids)))
-            .order_by(turns.c.session_id, turns.c.position)
-        )
+        return self.read("reading sessions", work)
+
+    def _turns(self, connection: Connection, session_ids: Sequence[str]) -> dict[str, list[Turn]]:
+        part = self._parts.get(connection, "turns")
+        rows = list(self._stream(connection, statements.turns_of(part, session_ids)))
+        _refuse_repeated(rows)
+        turn_ids = [row.turn_id for row in rows]
+        pools = self._listed(connection, "pool", turn_ids)
+        served = self._listed(connection, "served", turn_ids)
         grouped: dict[str, list[Turn]] = defaultdict(list)
-        for row in self._stream(connection, statement):
-            grouped[row.session_id].append(_turn(row, pools.get(row.turn_id, []), served.get(row.turn_id, [])))
+        for row in rows:
+            grouped[row.session_id].append(self._turn(row, pools, served))
         return grouped
 
-    def _listed(self, connection: Connection, session_ids: Sequence[str], table: Any) -> dict[str, list[Row[Any]]]:
-        columns = [table.c[name] for name in ("turn_id", "entry_id", "score") if name in table.c]
-        statement = (
-            select(*columns)
-            .join(turns, turns.c.turn_id == table.c.turn_id)
-            .where(turns.c.session_id == func.any(texts(session_ids)))
-            .order_by(table.c.turn_id, table.c.rank)
+    def _listed(
+        self, connection: Connection, name: str, turn_ids: Sequence[str]
+    ) -> dict[str, tuple[RecordedEntry, ...]] | None:
+        """Lists by turn id from a part of their own; None where the mapping has no such part."""
+        if not self._parts.has(name):
+            return None
+        part = self._parts.get(connection, name)
+        grouped: dict[str, list[RecordedEntry]] = defaultdict(list)
+        for row in self._stream(connection, statements.listing(part, turn_ids)):
+            title, body = (row.title or "", row.body or "") if part.has("body") else (None, None)
+            grouped[row.turn_id].append(RecordedEntry(row.entry_id, row.score, title, body))
+        return {turn_id: distinct(items) for turn_id, items in grouped.items()}
+
+    def _turn(
+        self,
+        row: Row[Any],
+        pools: Mapping[str, tuple[RecordedEntry, ...]] | None,
+        served: Mapping[str, tuple[RecordedEntry, ...]] | None,
+    ) -> Turn:
+        pool = self._list(row, "pool", row.pool_recorded, pools)
+        shown = self._list(row, "served", row.served_recorded, served)
+        return Turn(
+            turn_id=row.turn_id,
+            position=1,
+            query=row.query or "",
+            asked_at=row.asked_at and moment(row.asked_at, self.mapping.timezone),
+            search_query=row.search_query or None,
+            answer=row.answer,
+            recorded_pool=pool,
+            served=None if shown is None else tuple(item.entry_id for item in shown),
+            served_by=row.served_by,
         )
-        grouped: dict[str, list[Row[Any]]] = defaultdict(list)
-        for row in self._stream(connection, statement):
-            grouped[row.turn_id].append(row)
-        return grouped
 
-    @contextmanager
-    def _reading(self, what: str) -> Iterator[Connection]:
-        """One READ ONLY, REPEATABLE READ transaction, ended as soon as its rows are in."""
-        with database_errors(SourceError, what, self._engine.url), self._engine.connect() as connection:
-            yield connection
+    def _list(
+        self, row: Row[Any], name: str, flag: bool | None, lists: Mapping[str, tuple[RecordedEntry, ...]] | None
+    ) -> tuple[RecordedEntry, ...] | None:
+        """A turn's pool or served list; None where production recorded none."""
+        if lists is None:
+            return listed(getattr(row, name), self.mapping.json_keys, f"{name} of turn {row.turn_id!r}")
+        found = lists.get(row.turn_id)
+        return (found or ()) if flag else None if flag is not None else found
+
+    def _entry(self, row: Row[Any], org_id: str) -> Entry:
+        updated_at = None if row.updated_at is None else moment(row.updated_at, self.mapping.timezone)
+        return Entry(org_id, row.entry_id, row.title or "", row.body or "", updated_at)
+
+    def _nearest_here(
+        self, connection: Connection, org_id: str, query: NDArray[np.float32], limit: int
+    ) -> list[RecordedEntry]:
+        import heapq
+
+        import numpy as np
+
+        part = self._parts.get(connection, "entries")
+        wanted = query.astype(np.float64)
+
+        def scored() -> Iterator[tuple[float, str]]:
+            for row in self._stream(connection, statements.vectors_of_org(part, org_id)):
+                found = vector(row.embedding)
+                if found is not None and found.shape == query.shape and found.any() and query.any():
+                    held = found.astype(np.float64)
+                    yield float(held @ wanted / np.linalg.norm(held) / np.linalg.norm(wanted)), row.entry_id
+
+        best = heapq.nsmallest(limit, scored(), key=lambda item: (-item[0], item[1]))
+        return [RecordedEntry(entry_id, score) for score, entry_id in best]
+
+    def _require(self, connection: Connection, window: Window) -> None:
+        """Refuse orgs and sessions that are not there, naming some that are."""
+        for noun, name, wanted in (("org", "org_id", window.org_ids), ("session", "session_id", window.session_ids)):
+            unknown = [value for value in wanted if not self._is_known(connection, name, value)]
+            if unknown:
+                plural = "s" if len(unknown) > 1 else ""
+                nearby = self._nearby(connection, name, noun)
+                raise ConfigError(f"unknown {noun}{plural}: {', '.join(map(repr, unknown))}{nearby}")
+
+    def _is_known(self, connection: Connection, name: str, value: str) -> bool:
+        holders = ["sessions", "entries"] if name == "org_id" and self._parts.has("entries") else ["sessions"]
+        parts = [part for part in (self._parts.get(connection, holder) for holder in holders) if part.has(name)]
+        if not parts:
+            return value == DEFAULT_ORG
+        return any(self._holds(connection, statements.known(part, name, value)) for part in parts)
 
     @staticmethod
-    def _stream(connection: Connection, statement: Select[Any]) -> Any:
-        """Rows through a server-side cursor."""
-        return connection.execution_options(yield_per=ROWS_PER_FETCH).execute(statement)
+    def _holds(connection: Connection, statement: Select[Any]) -> bool:
+        """Whether there is a row; a value that the column's type cannot hold stands in no row."""
+        savepoint = connection.begin_nested()
+        try:
+            return connection.execute(statement).first() is not None
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in VALUE_IS_NO_SUCH_TYPE:
+                raise
+            return False
+        finally:
+            savepoint.rollback()
 
-
-def _selection(window: Window) -> Select[Any]:
-    """Newest first, so that the index serves `last` without reading the rest."""
-    statement = select(sessions.c.session_id).order_by(sessions.c.started_at.desc(), sessions.c.session_id.desc())
-    if window.since is not None:
-        statement = statement.where(sessions.c.started_at >= window.since)
-    if window.until is not None:
-        statement = statement.where(sessions.c.started_at < window.until)
-    if window.org_ids:
-        statement = statement.where(sessions.c.org_id == func.any(texts(window.org_ids)))
-    if window.session_ids:
-        statement = statement.where(sessions.c.session_id == func.any(texts(window.session_ids)))
-    return statement if window.last is None else statement.limit(window.last)
+    def _nearby(self, connection: Connection, name: str, noun: str) -> str:
+        part = self._parts.get(connection, "sessions")
+        rows = connection.execute(statements.newest(part, name, 200)) if part.has(name) else ()
+        known = sorted({row[0] for row in rows if row[0] is not None})
+        if not known:
+            return f"; the database holds no {noun} at all"
+        shown = ", ".join(map(repr, known[:ORGS_SHOWN])) + (", …" if len(known) > ORGS_SHOWN else "")
+        return f"; it holds {shown}"
 
 
 def _sampled(session_ids: list[str], window: Window) -> list[str]:
@@ -171,65 +317,29 @@ def _sampled(session_ids: list[str], window: Window) -> list[str]:
     return [session_ids[index] for index in sorted(chosen)]
 
 
-def _require(connection: Connection, column: Any, wanted: Sequence[str], noun: str) -> None:
-    if not wanted:
-        return
-    found = set(connection.scalars(select(column).where(column == func.any(texts(wanted)))))
-    unknown = [name for name in wanted if name not in found]
-    if unknown:
-        plural = "s" if len(unknown) > 1 else ""
-        raise ConfigError(f"unknown {noun}{plural}: {', '.join(map(repr, unknown))}{_nearby(connection, column, noun)}")
-
-
-def _nearby(connection: Connection, column: Any, noun: str) -> str:
-    known = list(connection.scalars(select(column).order_by(column).limit(6)))
-    if not known:
-        return f"; the database holds no {noun} at all"
-    shown = ", ".join(map(repr, known[:5])) + (", …" if len(known) > 5 else "")
-    return f"; it holds {shown}"
-
-
-def _of_wanted(statement: Select[Any], wanted: Mapping[str, set[str]]) -> Select[Any]:
-    pairs = [(org_id, entry_id) for org_id in sorted(wanted) for entry_id in sorted(wanted[org_id])]
-    named = (
-        func.unnest(texts([pair[0] for pair in pairs]), texts([pair[1] for pair in pairs]))
-        .table_valued("org_id", "entry_id")
-        .render_derived("wanted")
-    )
-    return statement.join(named, (entries.c.org_id == named.c.org_id) & (entries.c.entry_id == named.c.entry_id))
-
-
-def _nearest(turn_ids: Sequence[str], limit: int) -> Select[Any]:
-    distance = entries.c.embedding.cosine_distance(turns.c.embedding)
-    best = (
-        select(entries.c.entry_id, (literal(1.0) - distance).label("score"))
-        .where(entries.c.org_id == turns.c.org_id, entries.c.embedding.is_not(None))
-        .order_by(distance, entries.c.entry_id.collate("C"))
-        .limit(limit)
-        .lateral("best")
-    )
-    return (
-        select(turns.c.turn_id, best.c.entry_id, best.c.score)
-        .join(best, true())
-        .where(turns.c.turn_id == func.any(texts(turn_ids)), turns.c.embedding.is_not(None))
-        .order_by(turns.c.turn_id, best.c.score.desc(), best.c.entry_id.collate("C"))
+def _numbered(turns: Sequence[Turn], started_at: Any) -> tuple[Turn, ...]:
+    """Positions from 1 without gaps, whatever numbers production gives to its messages."""
+    return tuple(
+        replace(turn, position=place, asked_at=turn.asked_at or started_at) for place, turn in enumerate(turns, start=1)
     )
 
 
-def _turn(row: Row[Any], pool: list[Row[Any]], served: list[Row[Any]]) -> Turn:
-    return Turn(
-        turn_id=row.turn_id,
-        position=row.position,
-        query=row.query,
-        asked_at=row.asked_at,
-        search_query=row.search_query,
-        answer=row.answer,
-        recorded_pool=tuple(RecordedEntry(r.entry_id, r.score) for r in pool) if row.pool_recorded else None,
-        served=tuple(r.entry_id for r in served) if row.served_recorded else None,
-    )
+def _refuse_repeated(rows: Sequence[Row[Any]]) -> None:
+    seen: set[str] = set()
+    for row in rows:
+        if row.turn_id is None or row.turn_id in seen:
+            raise ConfigError(
+                f"[source] turns gives turn_id {row.turn_id!r} more than once or null; an id must name one turn of all "
+                "sessions: make it unique in the SQL, say session_id || ':' || position"
+            )
+        seen.add(row.turn_id)
 
 
-def _vector(values: Any) -> NDArray[np.float32]:
-    import numpy as np
-
-    return np.asarray(values, dtype=np.float32)
+def _by_org(
+    rows: Iterator[Row[Any]], wanted: Mapping[str, set[str]], made: Callable[[Row[Any], str], T], *, shared: bool
+) -> Iterator[tuple[tuple[str, str], T]]:
+    """Rows under the orgs that asked for them: a shared knowledge base answers every org."""
+    for row in rows:
+        orgs = [org for org, ids in wanted.items() if row.entry_id in ids] if shared else [row.org_id]
+        for org_id in orgs:
+            yield (org_id, row.entry_id), made(row, org_id)

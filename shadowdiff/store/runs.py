@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import DBAPIError
 
 from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, StoreError
-from shadowdiff.records import ReplayedSession, Run, RunStatus, RunSummary, Session, Side
+from shadowdiff.records import ReplayedSession, Run, RunStatus, RunSummary, Side
+from shadowdiff.retry import Retries
 from shadowdiff.store import rows
 from shadowdiff.store.codec import decode_config, decode_summary, encode
 from shadowdiff.store.schema import (
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 SESSIONS_PER_READ = 64
 LATEST = "latest"
+UNLIMITED_IDLENESS = text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +49,17 @@ class CachedScore:
 
 
 class RunStore:
-    """Reads and writes the store tables. Every method raises StoreError when the database fails."""
+    """Reads and writes the store tables. Every method raises StoreError when the database fails, after `retries`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, retries: Retries | None = None) -> None:
         self._engine = engine
+        self._retries = retries or Retries()
+        self._hold: _Hold | None = None
 
     def create(self, run: Run, session_ids: Sequence[str]) -> None:
         """Store a run before anything is computed, with the sessions it will replay, in order."""
-        with self._transaction("storing the run") as connection:
+
+        def work(connection: Connection) -> None:
             row = {"run_id": run.run_id, "started_at": run.started_at, "version": run.version, "status": run.status}
             connection.execute(insert(runs), row | {"config": encode(run.config)})
             sides = enumerate(run.sides)
@@ -63,6 +71,8 @@ class RunStore:
                 ({"run_id": run.run_id, "position": place, "session_id": name} for place, name in planned),
             )
 
+        self._transaction("storing the run", work)
+
     def pending(self, run_id: str) -> list[str]:
         """Ids of the run's sessions that are not replayed yet, in order."""
         return self._planned(run_id, run_sessions.c.turns.is_(None))
@@ -70,50 +80,56 @@ class RunStore:
     def drop_sessions(self, run_id: str, session_ids: Sequence[str]) -> None:
         """Forget planned sessions that the source no longer has."""
         where = (run_sessions.c.run_id == run_id, run_sessions.c.session_id.in_(session_ids))
-        with self._transaction("updating the run") as connection:
-            connection.execute(run_sessions.delete().where(*where, run_sessions.c.turns.is_(None)))
+        statement = run_sessions.delete().where(*where, run_sessions.c.turns.is_(None))
+        self._transaction("updating the run", lambda connection: connection.execute(statement))
 
     def save(self, run_id: str, replayed: Sequence[ReplayedSession]) -> None:
-        """Store replayed sessions: all of these or none."""
-        with self._transaction("storing rankings") as connection:
-            for item in replayed:
-                connection.execute(_mark_replayed(run_id, item.session, len(item.turns)))
-            _write_texts(connection, replayed)
-            turns = [(item.session, turn) for item in replayed for turn in item.turns]
+        """Store replayed sessions: all of these or none. Sessions that are stored already are left as they are."""
+
+        def work(connection: Connection) -> None:
+            # After a connection that was lost while it committed, this may be the second time.
+            pending = [item for item in replayed if connection.execute(_mark_replayed(run_id, item)).rowcount]
+            _write_texts(connection, pending)
+            turns = [(item.session, turn) for item in pending for turn in item.turns]
             _write(connection, insert(run_turns), (rows.turn_row(run_id, session, turn) for session, turn in turns))
             _write(connection, insert(rankings), (row for _, turn in turns for row in rows.ranking_rows(run_id, turn)))
             _write(connection, insert(failures), (row for _, turn in turns for row in rows.failure_rows(run_id, turn)))
 
+        self._transaction("storing rankings", work)
+
     def finish(self, run_id: str, status: RunStatus, summary: RunSummary | None, finished_at: datetime | None) -> None:
         """Record how the run ended."""
         values = {"status": status, "summary": None if summary is None else encode(summary), "finished_at": finished_at}
-        with self._transaction("storing the summary") as connection:
-            connection.execute(update(runs).where(runs.c.run_id == run_id).values(**values))
+        statement = update(runs).where(runs.c.run_id == run_id).values(**values)
+        self._transaction("storing the summary", lambda connection: connection.execute(statement))
 
     def get(self, name: str) -> Run:
         """The run with this id, an unambiguous beginning of one, or `latest`. Raises ConfigError."""
         statement = select(runs).order_by((runs.c.run_id == name).desc(), runs.c.number.desc())
         if name != LATEST:
             statement = statement.where(runs.c.run_id.startswith(name, autoescape=True))
-        with self._transaction("reading runs") as connection:
+
+        def work(connection: Connection) -> Run:
             found = list(connection.execute(statement.limit(1 if name == LATEST else 2)))
             exact = [row for row in found if row.run_id == name]
             if len(exact or found) != 1:
                 raise ConfigError(_not_one(name, found))
             return self._with_sides(connection, exact or found)[0]
 
+        return self._transaction("reading runs", work)
+
     def newest(self, limit: int) -> list[Run]:
         """The newest runs, newest first."""
-        with self._transaction("reading runs") as connection:
-            statement = select(runs).order_by(runs.c.number.desc()).limit(limit)
-            return self._with_sides(connection, list(connection.execute(statement)))
+        statement = select(runs).order_by(runs.c.number.desc()).limit(limit)
+        return self._transaction(
+            "reading runs", lambda connection: self._with_sides(connection, list(connection.execute(statement)))
+        )
 
     def progress(self, run_id: str) -> tuple[int, int]:
         """Sessions replayed, and sessions planned."""
         statement = select(func.count(run_sessions.c.turns), func.count()).where(run_sessions.c.run_id == run_id)
-        with self._transaction("reading the run") as connection:
-            done, planned = connection.execute(statement).one()
-            return int(done), int(planned)
+        done, planned = self._transaction("reading the run", lambda connection: connection.execute(statement).one())
+        return int(done), int(planned)
 
     def order(self, run_id: str) -> list[str]:
         """Ids of the run's replayed sessions, in the order in which they were planned."""
@@ -126,9 +142,8 @@ class RunStore:
         """
         wanted = self.order(run_id) if session_ids is None else session_ids
         for start in range(0, len(wanted), SESSIONS_PER_READ):
-            with self._transaction("reading rankings") as connection:
-                batch = _read_sessions(connection, run_id, wanted[start : start + SESSIONS_PER_READ])
-            yield from batch
+            batch = wanted[start : start + SESSIONS_PER_READ]
+            yield from self._transaction("reading rankings", partial(_read_sessions, run_id=run_id, session_ids=batch))
 
     def cached_scores(self, fingerprint: str, pairs: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """Scores of these pairs under this reranker, where the cache has them. One statement."""
@@ -138,18 +153,18 @@ class RunStore:
             score_cache.c.fingerprint == bytes.fromhex(fingerprint),
             score_cache.c.pair == func.any(hashes(pairs)),
         )
-        with self._transaction("reading the score cache") as connection:
-            return {row.pair: CachedScore(row.score, row.truncated) for row in connection.execute(statement)}
+        found = self._transaction("reading the score cache", lambda connection: list(connection.execute(statement)))
+        return {row.pair: CachedScore(row.score, row.truncated) for row in found}
 
     def cache_scores(self, fingerprint: str, scores: Mapping[bytes, CachedScore]) -> None:
         """Keep scores; another command may have kept the same ones meanwhile."""
         key = bytes.fromhex(fingerprint)
-        values = (
+        values = [
             {"fingerprint": key, "pair": pair, "score": item.score, "truncated": item.truncated}
             for pair, item in sorted(scores.items())
-        )
-        with self._transaction("writing the score cache") as connection:
-            _write(connection, upsert(score_cache).on_conflict_do_nothing(), values)
+        ]
+        statement = upsert(score_cache).on_conflict_do_nothing()
+        self._transaction("writing the score cache", lambda connection: _write(connection, statement, values))
 
     def _with_sides(self, connection: Connection, found: Sequence[Row[Any]]) -> list[Run]:
         statement = select(run_sides).where(run_sides.c.run_id.in_([row.run_id for row in found]))
@@ -165,31 +180,71 @@ class RunStore:
             .where(run_sessions.c.run_id == run_id, which)
             .order_by(run_sessions.c.position)
         )
-        with self._transaction("reading the run") as connection:
-            return list(connection.scalars(statement))
+        return self._transaction("reading the run", lambda connection: list(connection.scalars(statement)))
 
     @contextmanager
     def carrying_out(self, run_id: str) -> Iterator[None]:
         """Hold the run for this process; the server lets go when the process ends, however it ends.
 
-        Raises ConfigError where another process holds it.
+        Raises ConfigError where another process holds it. The hold is a lock of
+        one open transaction, which a pooler between keeps together; when the
+        connection is lost, the next write takes it again, or fails.
         """
-        lock = func.hashtextextended(f"shadowdiff run {run_id}", 0)
-        with database_errors(StoreError, "holding the run", self._engine.url):
-            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            held = connection.scalar(select(func.pg_try_advisory_lock(lock)))
-        try:
-            if not held:
-                raise ConfigError(f"run {run_id} is being carried out by another command; wait for it, or stop it")
+        with _Hold(self._engine, run_id) as self._hold:
             yield
-        finally:
-            connection.invalidate()
-            connection.close()
+        self._hold = None
 
-    @contextmanager
-    def _transaction(self, what: str) -> Iterator[Connection]:
-        with database_errors(StoreError, what, self._engine.url), self._engine.begin() as connection:
-            yield connection
+    def _transaction(self, what: str, work: Callable[[Connection], T]) -> T:
+        """What `work` makes of one transaction; all of it again where the server went away meanwhile."""
+
+        def once() -> T:
+            with database_errors(StoreError, what, self._engine.url):
+                if self._hold is not None:
+                    self._hold.keep()
+                with self._engine.begin() as connection:
+                    return work(connection)
+
+        return self._retries.run(once)
+
+
+class _Hold:
+    """An advisory lock on a run, held by an open transaction of its own connection."""
+
+    def __init__(self, engine: Engine, run_id: str) -> None:
+        self._engine = engine
+        self._run_id = run_id
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> _Hold:
+        with database_errors(StoreError, "holding the run", self._engine.url):
+            self._take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go()
+
+    def keep(self) -> None:
+        """Take the lock again if its connection was lost. Raises ConfigError where another process was quicker."""
+        try:
+            alive = self._connection is not None and self._connection.scalar(select(1)) == 1
+        except DBAPIError:
+            alive = False
+        if not alive:
+            self._take()
+
+    def _take(self) -> None:
+        self._let_go()
+        self._connection = self._engine.connect()
+        self._connection.execute(UNLIMITED_IDLENESS)
+        lock = func.hashtextextended(f"shadowdiff run {self._run_id}", 0)
+        if not self._connection.scalar(select(func.pg_try_advisory_xact_lock(lock))):
+            raise ConfigError(f"run {self._run_id} is being carried out by another command; wait for it, or stop it")
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
 
 
 def _side_row(run_id: str, position: int, side: Side) -> dict[str, Any]:
@@ -197,11 +252,16 @@ def _side_row(run_id: str, position: int, side: Side) -> dict[str, Any]:
     return row | {"fingerprint": side.fingerprint, "min_score": side.min_score}
 
 
-def _mark_replayed(run_id: str, session: Session, turn_count: int) -> Update:
+def _mark_replayed(run_id: str, replayed: ReplayedSession) -> Update:
+    """Touches a session only once."""
+    session = replayed.session
+    columns = run_sessions.c
     return (
         update(run_sessions)
-        .where(run_sessions.c.run_id == run_id, run_sessions.c.session_id == session.session_id)
-        .values(org_id=session.org_id, started_at=session.started_at, tags=dict(session.tags), turns=turn_count)
+        .where(columns.run_id == run_id, columns.session_id == session.session_id, columns.turns.is_(None))
+        .values(
+            org_id=session.org_id, started_at=session.started_at, tags=dict(session.tags), turns=len(replayed.turns)
+        )
     )
 
 

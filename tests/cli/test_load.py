@@ -63,7 +63,7 @@ def test_vectors_are_those_of_the_bi_encoder(cli: Cli, empty_url: str, tmp_path:
     engine = source_engine(empty_url)
     source = PostgresSource(engine)
     assert source.session_ids(Window()) == ["s"]
-    assert source.nearest(["t"], 1)["t"][0].entry_id == "tax"
+    assert source.nearest({"t": "o"}, 1)["t"][0].entry_id == "tax"
     vectors = source.turn_vectors(["t"])["t"]
     engine.dispose()
     assert vectors.shape == (384,)

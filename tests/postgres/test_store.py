@@ -223,8 +223,7 @@ def test_a_save_is_all_or_nothing(store: RunStore) -> None:
         store.save(RUN.run_id, [first, replayed("s2", replayed_turn("t1", 1))])
     assert store.pending(RUN.run_id) == ["s1", "s2"]
     store.save(RUN.run_id, [first])
-    with pytest.raises(StoreError, match="did another command write it at the same time"):
-        store.save(RUN.run_id, [first])
+    store.save(RUN.run_id, [first])  # as after a connection that was lost while it committed
     assert list(store.sessions(RUN.run_id)) == [first]
 
 

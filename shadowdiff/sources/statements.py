@@ -1,0 +1,187 @@
+"""The statements that a source reads with: a mapping's parts, with filters, order and limit pushed down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import tzinfo
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Float,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+)
+
+from shadowdiff.records import Window
+from shadowdiff.sources.parts import Part, ServerType
+from shadowdiff.sources.values import stored_moment
+from shadowdiff.store.statements import texts
+
+SQL_VECTORS = frozenset({"vector", "halfvec"})
+"""Types whose nearest neighbours the server finds by itself."""
+
+
+def selection(sessions: Part, window: Window, zone: tzinfo) -> Select[Any]:
+    """Session ids, newest first, so that an index on the start serves `last` without reading the rest."""
+    rows = sessions.rows.c
+    statement = select(sessions.as_text("session_id")).where(
+        rows.started_at.is_not(None), *_bounds(sessions, window, zone)
+    )
+    if window.org_ids and sessions.has("org_id"):
+        statement = statement.where(sessions.is_among("org_id", window.org_ids))
+    if window.session_ids:
+        statement = statement.where(sessions.is_among("session_id", window.session_ids))
+    statement = statement.order_by(rows.started_at.desc(), rows.session_id.desc())
+    return statement if window.last is None else statement.limit(window.last)
+
+
+def _bounds(sessions: Part, window: Window, zone: tzinfo) -> list[ColumnElement[bool]]:
+    kind = sessions.kind("started_at")
+    stored = DateTime(timezone=kind.endswith("with time zone"))
+
+    def bound(moment: Any) -> ColumnElement[Any]:
+        return bindparam(None, stored_moment(moment, zone, kind), type_=stored)
+
+    column = sessions.rows.c.started_at
+    return [
+        *([column >= bound(window.since)] if window.since is not None else []),
+        *([column < bound(window.until)] if window.until is not None else []),
+    ]
+
+
+def session_heads(sessions: Part, session_ids: Sequence[str]) -> Select[Any]:
+    """Sessions without their turns, oldest first."""
+    rows = sessions.rows.c
+    columns = [sessions.as_text("session_id"), sessions.as_text("org_id"), rows.started_at, sessions.value("tags")]
+    return (
+        select(*columns)
+        .where(sessions.is_among("session_id", session_ids), rows.started_at.is_not(None))
+        .order_by(rows.started_at, rows.session_id)
+    )
+
+
+TURN_TEXTS = ("session_id", "turn_id", "query", "search_query", "answer", "served_by")
+TURN_VALUES = ("asked_at", "pool", "served", "pool_recorded", "served_recorded")
+
+
+def turns_of(turns: Part, session_ids: Sequence[str]) -> Select[Any]:
+    """The turns of these sessions, by session and position, or in the order in which they were asked."""
+    rows = turns.rows.c
+    columns = [turns.as_text(name) for name in TURN_TEXTS] + [turns.value(name) for name in TURN_VALUES]
+    place = [rows.position] if turns.has("position") else []
+    order = [rows.session_id, *place, rows.asked_at, rows.turn_id]
+    return select(*columns).where(turns.is_among("session_id", session_ids)).order_by(*order)
+
+
+def listing(listed: Part, turn_ids: Sequence[str]) -> Select[Any]:
+    """Rows of a pool or served list, by turn and rank."""
+    rows = listed.rows.c
+    columns = [
+        *(listed.as_text(name) for name in ("turn_id", "entry_id", "title", "body")),
+        cast(listed.value("score"), Float).label("score"),
+    ]
+    statement = select(*columns).where(listed.is_among("turn_id", turn_ids), rows.entry_id.is_not(None))
+    return statement.order_by(rows.turn_id, rows.rank, listed.in_text_order("entry_id"))
+
+
+def _entry_columns(entries: Part) -> list[ColumnElement[Any]]:
+    return [*(entries.as_text(name) for name in ("org_id", "entry_id", "title", "body")), entries.value("updated_at")]
+
+
+def _is_wanted(entries: Part, wanted: Mapping[str, set[str]]) -> ColumnElement[bool]:
+    """One term per org, each of which an index on (org, entry) or on the entry serves."""
+    if not entries.has("org_id"):
+        return entries.is_among("entry_id", sorted(set().union(*wanted.values())))
+    terms = (
+        and_(entries.is_among("org_id", [org_id]), entries.is_among("entry_id", sorted(entry_ids)))
+        for org_id, entry_ids in sorted(wanted.items())
+    )
+    return or_(false(), *terms)
+
+
+def entries_by_id(entries: Part, wanted: Mapping[str, set[str]]) -> Select[Any]:
+    """The entries wanted, by org."""
+    return select(*_entry_columns(entries)).where(_is_wanted(entries, wanted))
+
+
+def _is_of_org(entries: Part, org_id: str) -> ColumnElement[bool]:
+    return entries.is_among("org_id", [org_id]) if entries.has("org_id") else true()
+
+
+def entries_of_org(entries: Part, org_id: str) -> Select[Any]:
+    """An org's whole knowledge base, by entry id."""
+    statement = select(*_entry_columns(entries)).where(_is_of_org(entries, org_id))
+    return statement.order_by(entries.in_text_order("entry_id"))
+
+
+def readable_vector(part: Part, name: str) -> ColumnElement[Any]:
+    """An embedding as `values.vector` reads it: bytes as they are, all else as text."""
+    return part.value(name) if part.kind(name) == "bytea" else part.as_text(name)
+
+
+def vectors_by_id(entries: Part, wanted: Mapping[str, set[str]]) -> Select[Any]:
+    """Embeddings of the entries wanted."""
+    columns = [entries.as_text("org_id"), entries.as_text("entry_id"), readable_vector(entries, "embedding")]
+    return select(*columns).where(_is_wanted(entries, wanted), entries.rows.c.embedding.is_not(None))
+
+
+def vectors_of_org(entries: Part, org_id: str) -> Select[Any]:
+    """Embeddings of an org's whole knowledge base."""
+    columns = [entries.as_text("entry_id"), readable_vector(entries, "embedding")]
+    return select(*columns).where(_is_of_org(entries, org_id), entries.rows.c.embedding.is_not(None))
+
+
+def vectors_of_turns(turns: Part, turn_ids: Sequence[str]) -> Select[Any]:
+    """Embeddings of queries."""
+    columns = [turns.as_text("turn_id"), readable_vector(turns, "query_embedding")]
+    return select(*columns).where(turns.is_among("turn_id", turn_ids), turns.rows.c.query_embedding.is_not(None))
+
+
+def nearest(entries: Part, asked: Sequence[tuple[str, str, str]], limit: int) -> Select[Any]:
+    """For each (turn id, org id, vector as text): the org's nearest entries by cosine, best first, ties by entry id."""
+    turn_ids, org_ids, vectors = (texts([item[place] for item in asked]) for place in range(3))
+    turn = func.unnest(turn_ids, org_ids, vectors).table_valued("turn_id", "org_id", "vector").render_derived("asked")
+    vector = ServerType("vector")
+    # The sum keeps the server from an approximate index, which may find too few and not always the same.
+    distance = cast(entries.rows.c.embedding, vector).op("<=>", return_type=Float())(cast(turn.c.vector, vector)) + 0.0
+    of_org = (
+        entries.rows.c.org_id == cast(turn.c.org_id, ServerType(entries.columns["org_id"]))
+        if entries.has("org_id")
+        else true()
+    )
+    best = (
+        select(cast(entries.rows.c.entry_id, Text).label("entry_id"), (literal(1.0) - distance).label("score"))
+        .where(of_org, entries.rows.c.embedding.is_not(None))
+        .order_by(distance, entries.in_text_order("entry_id"))
+        .limit(limit)
+        .lateral("best")
+    )
+    return (
+        select(turn.c.turn_id, best.c.entry_id, best.c.score)
+        .join(best, true())
+        .order_by(turn.c.turn_id, best.c.score.desc(), best.c.entry_id.collate("C"))
+    )
+
+
+def known(part: Part, name: str, value: str) -> Select[Any]:
+    """Whether the part has any row with this value, without reading the others."""
+    return select(part.as_text(name)).where(part.is_among(name, [value])).limit(1)
+
+
+def newest(sessions: Part, name: str, limit: int) -> Select[Any]:
+    """A column of the newest sessions."""
+    rows = sessions.rows.c
+    return (
+        select(sessions.as_text(name)).where(rows.started_at.is_not(None)).order_by(rows.started_at.desc()).limit(limit)
+    )
