@@ -1,0 +1,68 @@
+"""Somebody else's schema through the real command line, by configuration only."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shadowdiff.database import store_engine
+from shadowdiff.sources.bundle import Bundle
+from tests.conftest import MODEL, Cli
+from tests.strangers import MAPPING, Renamed, fill
+
+ID_OR_TIME = ("run_id", "started_at", "finished_at")
+FREE = ("-A", "cosine", "-B", "bm25", "-B", "served")
+SHOWN = ("--top-k", "5", "--latency", "0", "--format", "json", "--full-rankings")
+CASES = [
+    ("--last", "8", *FREE),
+    ("--last", "2", *FREE, "-B", f"onnx:{MODEL}", "--pool", "6"),
+    ("--last", "8", *FREE, "--pool-from", "cosine"),
+    ("--last", "4", "--since", "2026-11-01", "--until", "2026-11-19", *FREE, "--pool-from", "hybrid"),
+]
+
+
+@pytest.fixture
+def stranger(bare_url: str, sample: Bundle) -> tuple[str, Renamed]:
+    """A database with the sample in a schema of somebody else's, and the ids that it has there."""
+    engine = store_engine(bare_url)
+    names = fill(engine, sample)
+    engine.dispose()
+    return bare_url, names
+
+
+def configured(directory: Path, source_url: str, store_url: str, mapping: str = MAPPING) -> Path:
+    """A shadowdiff.toml that maps the schema."""
+    directory.mkdir(exist_ok=True)
+    urls = f"[database]\nurl = {json.dumps(source_url)}\n[store]\nurl = {json.dumps(store_url)}\n"
+    (directory / "shadowdiff.toml").write_text(urls + mapping, encoding="utf-8")
+    return directory
+
+
+def comparable(document: dict[str, Any], names: dict[str, str]) -> str:
+    """The run as text without its own ids and times, every id of the stranger's put back."""
+    rest = {key: value for key, value in document.items() if key not in ID_OR_TIME}
+    rest["summary"].pop("timing")
+    for session in rest["sessions"]:
+        for turn in session["turns"]:
+            turn.pop("pool_hash")  # over entry ids
+    written = json.dumps(rest, indent=1)
+    return re.sub(r'"([0-9a-f-]{36}|\d{4})"', lambda found: json.dumps(names.get(found[1], found[1])), written)
+
+
+@pytest.mark.parametrize("arguments", CASES, ids=["recorded", "model", "cosine", "hybrid in a window"])
+def test_the_same_sessions_give_the_same_rankings_as_through_our_own_schema(
+    cli: Cli, sample_url: str, empty_url: str, stranger: tuple[str, Renamed], tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Byte for byte in JSON apart from ids and times: uuid keys, naive times, JSONB pools, halfvec."""
+    url, names = stranger
+    own = cli("replay", *arguments, *SHOWN, env={"SHADOWDIFF_DATABASE_URL": sample_url})
+    mapped = cli("replay", *arguments, *SHOWN, cwd=configured(tmp_path / "here", url, empty_url))
+    assert (own.code, own.err, mapped.code, mapped.err) == (0, "", 0, "")
+    one, other = json.loads(own.out), json.loads(mapped.out)
+    assert len(one["sessions"]) == int(arguments[1])
+    assert {session["started_at"] for session in one["sessions"]} == {s["started_at"] for s in other["sessions"]}
+    assert comparable(one, {}) == comparable(other, names.back())
