@@ -118,7 +118,8 @@ SELECT article_key AS entry_id, tenant AS org_id, headline AS title, content AS 
 '''
 """
 
-LOGGED = re.compile(rf"^\[{READER}\] LOG:  duration: ([\d.]+) ms")
+LOGGED = re.compile(rf"^\[{READER}\] LOG:  duration: ([\d.]+) ms  (\w+)")
+"""How the server logs a step of one of the reader's statements: parse, bind, execute, or all of it (statement)."""
 
 
 @dataclass(frozen=True)
@@ -187,13 +188,13 @@ class Server:
     def prepare(self, scale: float) -> None:
         """Databases, reading role, log format, tables. What an earlier run built at this scale is kept."""
         with self._connected("postgres") as connection:
-            for name in (DATABASE, STORE):
-                if not connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": name}):
-                    connection.execute(text(f"CREATE DATABASE {name}"))
+            if not connection.scalar(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": DATABASE}):
+                connection.execute(text(f"CREATE DATABASE {DATABASE}"))
             if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": READER}):
                 connection.execute(text(f"CREATE ROLE {READER} LOGIN"))
             connection.execute(text(f"GRANT pg_read_all_data TO {READER}"))
             connection.execute(text(f"ALTER ROLE {READER} SET log_min_duration_statement = 0"))
+            connection.execute(text(f"ALTER ROLE {READER} SET log_parameter_max_length = 0"))
             connection.execute(text("ALTER SYSTEM SET log_line_prefix = '[%u] '"))
             connection.execute(text("ALTER SYSTEM SET max_wal_size = '8GB'"))
             connection.execute(text("SELECT pg_reload_conf()"))
@@ -221,23 +222,39 @@ class Server:
         embedded.ensure_running(self._home)
 
     def replay(self, last: int) -> Finished:
-        """One replay in a new process, results thrown away."""
+        """One replay in a new process, into an empty store; results are thrown away."""
+        store = self._empty_store()
         log = embedded.data_directory(self._home) / "log"
         offset = log.stat().st_size
+        urls = {
+            "SHADOWDIFF_DATABASE_URL": shown(self._url.set(database=DATABASE, username=READER)),
+            "SHADOWDIFF_STORE_URL": store,
+        }
         with tempfile.TemporaryDirectory() as directory:
             (Path(directory) / "shadowdiff.toml").write_text(CONFIGURATION, encoding="utf-8")
-            self._shadowdiff("db", "upgrade", cwd=directory)
             seconds, peak = self._shadowdiff(
-                *("replay", "--last", str(last), "-A", "served", "-B", "bm25"), cwd=directory
+                *("replay", "--last", str(last), "-A", "served", "-B", "bm25"), cwd=directory, urls=urls
             )
-        durations = statement_durations(log, offset)
-        return Finished(seconds, peak, len(durations), sum(durations))
+        steps = logged_steps(log, offset)
+        statements = sum(step in ("execute", "statement") for _, step in steps)
+        return Finished(seconds, peak, statements, sum(milliseconds for milliseconds, _ in steps))
 
-    def _shadowdiff(self, *arguments: str, cwd: str) -> tuple[float, int]:
+    def _empty_store(self) -> str:
+        """URL of a new database with shadowdiff's tables: no run is helped by what an earlier one left."""
+        with self._connected("postgres") as connection:
+            connection.execute(text(f"DROP DATABASE IF EXISTS {STORE} WITH (FORCE)"))
+            connection.execute(text(f"CREATE DATABASE {STORE}"))
+        url = shown(self._url.set(database=STORE))
+        with tempfile.TemporaryDirectory() as directory:
+            self._shadowdiff("db", "upgrade", cwd=directory, urls={"SHADOWDIFF_DATABASE_URL": url})
+        return url
+
+    def _shadowdiff(self, *arguments: str, cwd: str, urls: dict[str, str]) -> tuple[float, int]:
         """Run the command line; seconds and peak resident bytes. Exits with it where it fails."""
         command = [sys.executable, "-m", "shadowdiff", *arguments]
+        environment = clean_environment(self._home) | urls
         started = time.monotonic()
-        process = subprocess.Popen(command, cwd=cwd, env=self._environment(), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -245,19 +262,18 @@ class Server:
         unit = 1 if sys.platform == "darwin" else 1024
         return time.monotonic() - started, usage.ru_maxrss * unit
 
-    def _environment(self) -> Mapping[str, str]:
-        root = str(Path(__file__).resolve().parent.parent)
-        return os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
-            "SHADOWDIFF_HOME": str(self._home),
-            "SHADOWDIFF_DATABASE_URL": shown(self._url.set(database=DATABASE, username=READER)),
-            "SHADOWDIFF_STORE_URL": shown(self._url.set(database=STORE)),
-        }
-
     def _connected(self, database: str) -> Connection:
         """A connection that commits each statement."""
         engine = create_engine(self._url.set(database=database), isolation_level="AUTOCOMMIT")
         return engine.connect()
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """This process's environment without settings of shadowdiff's, importing the package beside this file."""
+    root = str(Path(__file__).resolve().parent.parent)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SHADOWDIFF_")}
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    return kept | {"PYTHONPATH": path, "SHADOWDIFF_HOME": str(home)}
 
 
 def shown(url: URL) -> str:
@@ -305,11 +321,11 @@ def vocabulary() -> list[str]:
     return [word for word, _ in words.most_common(400)]
 
 
-def statement_durations(log: Path, offset: int) -> list[float]:
-    """Milliseconds of everything that the reading role had the server do since, as the server logged it."""
+def logged_steps(log: Path, offset: int) -> list[tuple[float, str]]:
+    """Milliseconds and kind of all that the reading role had the server do since, as the server logged it."""
     with log.open(encoding="utf-8", errors="replace") as lines:
         lines.seek(offset)
-        return [float(found[1]) for line in lines if (found := LOGGED.match(line))]
+        return [(float(found[1]), found[2]) for line in lines if (found := LOGGED.match(line))]
 
 
 def say(line: str) -> None:
