@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
@@ -83,7 +83,7 @@ def entry(row: Mapping[str, Any]) -> Entry:
     return Entry(row["org_id"], row["entry_id"], row["title"], row["body"], changed)
 
 
-IN_JSON = {"org_key": "tenant"}
+IN_JSON = {"entry_org_key": "tenant"}
 RENAMED = {
     "table": "support.Help Columns",
     "id_column": "article_id",
@@ -188,7 +188,7 @@ def test_embeddings_come_back_as_they_were_sent(store: Store, make_database: Mak
 def test_one_collection_or_each_an_org(make_database: MakeDatabase, dumped: Any) -> None:
     """A named collection hides the others; "*" reads all, each as an org of its name."""
     url = make_database(dumped["langchain"])
-    everything = Store("langchain/help", "langchain", {"collection": "*", "org_key": "tenant"})
+    everything = Store("langchain/help", "langchain", {"collection": "*", "entry_org_key": "tenant"})
     with reading(url, LANGCHAIN) as source:
         assert not [item for item in source.org_entries("halden-vault") if item.entry_id.startswith("draft-")]
     with reading(url, everything) as source:
@@ -197,6 +197,15 @@ def test_one_collection_or_each_an_org(make_database: MakeDatabase, dumped: Any)
         )
         assert len(list(source.org_entries("help"))) == len(SENT["langchain/help"])
         assert not list(source.org_entries("halden-vault"))
+
+
+def test_a_table_without_json_metadata(make_database: MakeDatabase, dumped: Any) -> None:
+    """`store_metadata=False` leaves columns only: what they do not hold is absent, and the rest is read as ever."""
+    url = make_database(dumped[COLUMNS.dump])
+    run(url, 'ALTER TABLE support."Help Columns" DROP COLUMN extra')
+    with reading(url, COLUMNS) as source:
+        found = source.entries(ids_by_org(COLUMNS.entries))
+    assert found == {key: replace(item, title="") for key, item in COLUMNS.entries.items()}
 
 
 @one_of_each_preset
@@ -215,7 +224,7 @@ def test_times_without_zone_are_in_the_zone_that_is_configured(
     store: Store, make_database: MakeDatabase, dumped: Any
 ) -> None:
     """Only they move; a time with an offset, or in a column that knows its zone, says when it was."""
-    parameters = {**store.parameters, "updated_zone": "Asia/Tokyo"}
+    parameters = {**store.parameters, "entry_updated_zone": "Asia/Tokyo"}
     moved = Store(store.sent_as, store.preset, parameters, store.identifiers)
     with reading(make_database(dumped[store.dump]), moved) as source:
         found = source.entries(ids_by_org(store.entries))
