@@ -77,6 +77,7 @@ class Retries:
     def _wait(self, error: DatabaseError, began: float, attempt: int) -> None:
         left = began + self._retry_for - self._clock()
         if left <= 0:
+            self._was_reached = False  # whoever asks next must not wait as long again
             raise type(error)(f"{error}; tried again for {self._retry_for:g} s") from error.__cause__
         if attempt == 0:
             self._on_wait(f"{error}; trying again for up to {self._retry_for:g} s")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import click
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import output_options, taken, write_run
 from shadowdiff.cli.when import When
-from shadowdiff.errors import ConfigError, SourceError, StoreError, TooManyFailuresError
+from shadowdiff.errors import ConfigError, DatabaseError, StoreError, TooManyFailuresError
 
 if TYPE_CHECKING:
     from shadowdiff.records import Run, RunConfig, RunSummary, Window
@@ -200,14 +199,21 @@ def _finished(invocation: Invocation, replay: Replay, run: Run) -> Run:
     try:
         with invocation.store.carrying_out(run.run_id), diagnostics.replay_progress() as on_progress:
             return replace(replay, on_progress=on_progress).finish(run)
-    except (KeyboardInterrupt, SourceError):
-        with suppress(StoreError):
-            done, planned = invocation.store.progress(run.run_id)
-            diagnostics.warning(
-                f"{done} of {planned} sessions are stored as run {run.run_id}; go on with: shadowdiff replay --resume "
-                f"{run.run_id}, or see them with: shadowdiff show {run.run_id}"
-            )
+    except (KeyboardInterrupt, DatabaseError):
+        diagnostics.warning(
+            f"{_stored(invocation, run)} stored as run {run.run_id}; go on with: shadowdiff replay --resume "
+            f"{run.run_id}, or see them with: shadowdiff show {run.run_id}"
+        )
         raise
+
+
+def _stored(invocation: Invocation, run: Run) -> str:
+    """How much of a run that was cut short can be had again."""
+    try:
+        done, planned = invocation.store.progress(run.run_id)
+    except StoreError:
+        return "the sessions that were replayed are"
+    return f"{done} of {planned} sessions are"
 
 
 def refuse_too_many_failures(run: Run, max_failures: float | None) -> None:

@@ -100,6 +100,9 @@ def test_a_server_that_stays_away_ends_it_in_time() -> None:
         retries.run(work)
     assert isinstance(caught.value.__cause__, DBAPIError)
     assert clock.now == pytest.approx(20)
+    with pytest.raises(SourceError, match=r"gone$"):
+        retries.run(work)
+    assert clock.now == pytest.approx(20)
 
 
 def test_nothing_is_tried_again_before_the_first_success() -> None:

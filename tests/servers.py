@@ -1,0 +1,169 @@
+"""Servers of a test's own, to be stopped, killed and listened to; and what may stand before and behind them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from sqlalchemy import create_engine, text
+
+from shadowdiff import embedded
+from shadowdiff.database import parse_url, source_engine
+
+UNPRIVILEGED = "pgserver" if hasattr(os, "geteuid") and os.geteuid() == 0 else None
+"""Postgres does not run as root; the embedded server makes this user then."""
+
+
+@dataclass(frozen=True)
+class OwnServer:
+    """An embedded server in a home of its own."""
+
+    home: Path
+
+    def start(self) -> str:
+        """Its URL, started first if it is not running."""
+        return embedded.ensure_running(self.home)
+
+    def kill(self) -> None:
+        """As a crash: every session is cut off, nothing is written down."""
+        pid = int((embedded.data_directory(self.home) / "postmaster.pid").read_text().split()[0])
+        postmaster = psutil.Process(pid)
+        os.kill(pid, signal.SIGQUIT)
+        postmaster.wait(30)
+
+    def stop(self) -> None:
+        """Stop it for good."""
+        embedded.stop(self.home)
+
+    @property
+    def log(self) -> str:
+        """What the server wrote down."""
+        return (embedded.data_directory(self.home) / "log").read_text(encoding="utf-8")
+
+
+def execute(url: str, *statements: str) -> None:
+    """Each statement by itself, as the owner."""
+    engine = create_engine(parse_url(url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def until(what: str, is_so: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait for something to become so."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_up(url: str) -> bool:
+    """Whether the server answers."""
+    engine = source_engine(url)
+    try:
+        with engine.connect() as connection:
+            return bool(connection.scalar(text("SELECT 1")) == 1)
+    except Exception:
+        return False
+    finally:
+        engine.dispose()
+
+
+def bouncer_program() -> str | None:
+    """PgBouncer, where it is installed."""
+    return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+@dataclass(frozen=True)
+class Bouncer:
+    """PgBouncer in transaction mode, with fewer connections to the server than it is asked for."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+
+    @classmethod
+    def before(cls, url: str, directory: Path) -> Bouncer:
+        """Start it before this server."""
+        server, port = parse_url(url), free_port()
+        directory.mkdir()
+        directory.chmod(0o777)
+        settings = directory / "pgbouncer.ini"
+        settings.write_text(
+            f"[databases]\n{server.database} = host={server.query['host']} port={server.query['port']} user=postgres\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\npool_mode = transaction\n"
+            f"default_pool_size = 2\nunix_socket_dir =\nlogfile = {directory}/log\n",
+            encoding="utf-8",
+        )
+        process = subprocess.Popen(
+            [str(bouncer_program()), "-q", str(settings)], user=UNPRIVILEGED, cwd=directory, stderr=subprocess.DEVNULL
+        )
+        bouncer = cls(process, f"postgresql://anybody@127.0.0.1:{port}/{server.database}")
+        until("pgbouncer", lambda: is_up(bouncer.url))
+        return bouncer
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.kill()
+        self.process.wait()
+
+
+@dataclass(frozen=True)
+class Standby:
+    """A hot standby that follows a primary and cancels queries that stand in its way at once."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+
+    @classmethod
+    def of(cls, url: str, directory: Path) -> Standby:
+        """Copy the primary, and follow it."""
+        primary = parse_url(url)
+        # Each major version of the server has a directory of its own, and the copy needs the same one.
+        programs = _running_programs(int(_postmaster_pid(Path(str(primary.query["host"])))))
+        directory.mkdir()
+        if UNPRIVILEGED:
+            shutil.chown(directory, UNPRIVILEGED)
+        where = ["-h", str(primary.query["host"]), "-p", str(primary.query["port"]), "-U", "postgres"]
+        copy = [str(programs / "pg_basebackup"), *where, "-D", str(directory / "copy"), "-R", "-X", "stream"]
+        subprocess.run([*copy, "-c", "fast"], check=True, user=UNPRIVILEGED, cwd=directory, capture_output=True)
+        options = ["-h", "", "-k", str(directory), "-p", "5432", "-c", "max_standby_streaming_delay=0"]
+        process = subprocess.Popen(
+            [str(programs / "postgres"), "-D", str(directory / "copy"), *options],
+            user=UNPRIVILEGED,
+            cwd=directory,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        standby = primary.set(query={"host": str(directory), "port": "5432"})
+        found = cls(process, standby.render_as_string(hide_password=False))
+        until("the standby", lambda: is_up(found.url))
+        return found
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait()
+
+
+def _postmaster_pid(directory: Path) -> str:
+    return (directory / "postmaster.pid").read_text(encoding="utf-8").split()[0]
+
+
+def _running_programs(pid: int) -> Path:
+    return Path(psutil.Process(pid).exe()).parent
