@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from shadowdiff.records import Outcome, PairSummary, Run, RunConfig, RunStatus, RunSummary, Side, SideSummary
+from shadowdiff.render.fidelity import fidelity_lines
 from shadowdiff.render.lines import BOLD, DIM, FAILED, Line, Span, flowed
 from shadowdiff.render.sessions import INDENT, counted, moment
 from shadowdiff.render.tables import Figure, TableRow, mean, sentence, share_of, table
@@ -28,6 +29,9 @@ def summary_lines(run: Run, width: int) -> Iterator[Line]:
         yield []
         yield from _pair_table(run, summary, width)
         yield []
+        if summary.fidelity is not None:
+            yield from fidelity_lines(run, summary.fidelity, width)
+            yield []
         yield from _side_table(run, summary, width)
         yield []
     yield from sentence(verdict(run, summary), width, BOLD)
