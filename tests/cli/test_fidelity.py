@@ -116,3 +116,19 @@ def test_a_side_that_the_run_lacks_is_refused(cli: Cli, database: Environment) -
         "shadowdiff: error: --production 'C' is no side of this run; use one of A cosine, B bm25, or 'none'\n"
     )
     assert cli("runs", env=database).out.startswith("no run is stored yet")
+
+
+def test_what_production_says_it_used_is_shown(cli: Cli, database: Environment, tmp_path: Path) -> None:
+    """Read through a mapping, counted over the turns, the most frequent first; and the same once stored."""
+    (tmp_path / "shadowdiff.toml").write_text(
+        '[source]\npreset = "shadowdiff"\nturns = """SELECT *, embedding AS query_embedding, '
+        "CASE position WHEN 1 THEN 'minilm-v2' ELSE 'minilm-v3' END AS served_by FROM shadowdiff.turns\"\"\"\n"
+    )
+    env = database | {"SHADOWDIFF_STORE_URL": database["SHADOWDIFF_DATABASE_URL"]}
+    document = run_json(cli, env, "--last", "4", "-A", FUSED, "-B", "cosine", *QUICK)
+    turns = [turn for session in turns_of(document) for turn in session]
+    assert {(turn["position"] == 1, turn["served_by"]) for turn in turns} == {(True, "minilm-v2"), (False, "minilm-v3")}
+    later = len(turns) - 4
+    assert list(document["summary"]["fidelity"]["served_by"].items()) == [("minilm-v3", later), ("minilm-v2", 4)]
+    named = f"Reranker that production says it used, and turns: minilm-v3 ({later}), minilm-v2 (4)\n"
+    assert named in cli("show", env=env).out
