@@ -79,7 +79,7 @@ class SideOptions:
 @click.option(
     "--production",
     metavar="SIDE|SPEC|none",
-    help="The side that is production's own reranker, held against what was served (default: A, unless it lists).",
+    help="Production's own reranker, to be held against what was served (default: A, unless served or run:).",
 )
 @click.option("--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Entries a user is shown.")
 @click.option("--pool", type=click.IntRange(min=1), default=50, show_default=True, help="Entries in a pool, at most.")
