@@ -21,6 +21,7 @@ from shadowdiff.embedding import build_embedder, embed
 from shadowdiff.fusion import fuse_ranks
 from shadowdiff.lexical import OrgLexicon
 from shadowdiff.records import Entry, Session, Turn
+from shadowdiff.rerankers.documents import document_text
 from shadowdiff.sources.bundle import EMBEDDINGS_FILE, ENTRIES_FILE, SESSIONS_FILE, read_entries, read_sessions
 
 HERE = Path(__file__).resolve().parent
@@ -57,14 +58,16 @@ def half(vectors: NDArray[np.float32]) -> Vectors:
 def retrieve(
     session: Session, turn: Turn, query: Vectors, entries: list[Entry], vectors: Vectors
 ) -> tuple[list[dict[str, object]], list[str]]:
-    """The turn's pool (nearest by cosine) and what was served (hybrid of cosine and BM25, fused by rank)."""
+    """The turn's pool (nearest by cosine) and what was served (its ten best by cosine and BM25, fused by rank)."""
     own = [index for index, entry in enumerate(entries) if entry.org_id == session.org_id]
     cosines = vectors[own].astype(np.float64) @ query.astype(np.float64)
     nearest = sorted(zip(own, cosines, strict=True), key=lambda item: (-item[1], entries[item[0]].entry_id))[:POOL]
     pool = [{"entry_id": entries[index].entry_id, "score": round(float(cosine), 4)} for index, cosine in nearest]
     dense = [entries[index].entry_id for index, _ in nearest]
-    sparse = [entry_id for entry_id, _ in OrgLexicon([entries[index] for index in own]).top(turn.search_text, POOL)]
-    served = [entry_id for entry_id, _ in fuse_ranks([dense, [name for name in sparse if name in set(dense)]])]
+    lexicon = OrgLexicon([entries[index] for index in own])
+    gains = lexicon.scores(turn.search_text, [document_text(entries[index]) for index, _ in nearest])
+    sparse = [dense[place] for place in sorted(range(len(dense)), key=lambda place: -gains[place])]
+    served = [entry_id for entry_id, _ in fuse_ranks([dense, sparse])]
     return pool, served[:SERVED]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from shadowdiff.fidelity import turn_fidelity
 from shadowdiff.ranking import surfaced
 from shadowdiff.records import (
     NOISE_SIDE,
@@ -31,11 +32,16 @@ def diff_session(replayed: ReplayedSession, sides: Sequence[Side], config: RunCo
 
     With `config.noise` the ranking under NOISE_SIDE is one more other side,
     held to the baseline's own `min_score`. A turn on which either ranking of a
-    pair is missing has the diff None for that pair.
+    pair is missing has the diff None for that pair. The side that is
+    `config.production`, whichever it is, is held against what was served.
     """
     others = _compared(sides, config)
     turns = tuple(
-        TurnOutcome(turn, {other.label: _diff_pair(turn, sides[0], other, config) for other in others})
+        TurnOutcome(
+            turn,
+            {other.label: _diff_pair(turn, sides[0], other, config) for other in others},
+            turn_fidelity(turn, config),
+        )
         for turn in replayed.turns
     )
     return SessionOutcome(

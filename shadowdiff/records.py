@@ -199,6 +199,8 @@ class RunConfig:
     window: Window = field(default_factory=Window)
     production: str | None = None
     """Label of the side that is production's own reranker, to be held against what was served; None: no side is."""
+    production_assumed: bool = False
+    """Nobody said that `production` is: it is the baseline, and taken for it."""
     store_text: bool = True
     """False: the store keeps ids and hashes, and texts are fetched from the source when the run is shown."""
 
@@ -301,12 +303,30 @@ class SessionDiff:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnFidelity:
+    """The beginning of production's side, as long as the list that production served, held against that list."""
+
+    served: int
+    """Distinct entries that production served."""
+    outside_pool: int
+    """Of these, those that the pool does not hold: no ranking of it reproduces them."""
+    overlap: float
+    """Share of `served` that the side ranks as high, in any order."""
+    first_divergence: int | None
+    """Rank of the first difference; None where entries and order are identical."""
+    by_near_ties: bool = False
+    """Not identical, but no two entries in the wrong order are `near_tie_share` of the side's score spread apart."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnOutcome:
     """A replayed turn with its diff against the baseline, by side label."""
 
     replayed: ReplayedTurn
     diffs: Mapping[str, TurnDiff | None]
     """None where the turn failed for that pair. The noise pass stands under NOISE_SIDE."""
+    fidelity: TurnFidelity | None = None
+    """None where no side is production's, nothing was served, or the side failed."""
 
     def outcome(self, side: str) -> Outcome:
         """How the turn ended for the pair (A, side)."""
@@ -364,6 +384,35 @@ class PairSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How well production's side reproduces what production served, over a run: apart from what sides differ in."""
+
+    side: str
+    turns: int
+    """Turns compared: something was served, and the side ranked the turn."""
+    identical: int
+    reordered: int
+    """Turns with the same entries in another order."""
+    near_ties: int
+    """Of the turns that are not identical, those that differ by near-ties alone."""
+    overlap: Estimate
+    """Mean over `turns`."""
+    first_divergence: float | None
+    """Median rank of the first difference, over the turns that are not identical."""
+    diverging_at_first: int
+    """Turns that differ from rank 1 on."""
+    unserved_turns: int
+    """Turns for which nothing, or an empty list, was recorded as served."""
+    failed_turns: int
+    """Turns with something served that the side did not rank."""
+    served_outside_pool: int
+    reproduces: bool | None
+    """By the rule in fidelity.py; None where no turn was compared."""
+    served_by: Mapping[str, int]
+    """Turns of `turns` by the reranker that production says it used; the most frequent ones, most first."""
+
+
+@dataclass(frozen=True, slots=True)
 class SideSummary:
     """What one side did over a run."""
 
@@ -404,6 +453,8 @@ class RunSummary:
     sides: Mapping[str, SideSummary]
     noise: PairSummary | None = None
     """The baseline against itself, uncached, with other batch mates."""
+    fidelity: Fidelity | None = None
+    """None where no side is production's; or where one is only taken for it and nothing was served."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from shadowdiff.fidelity import FidelityTally
 from shadowdiff.records import (
     NOISE_SIDE,
     Estimate,
@@ -31,14 +32,15 @@ if TYPE_CHECKING:
 class SummaryBuilder:
     """Adds sessions up, one at a time and in any order.
 
-    Keeps six numbers per session and pair, and the distinct (org, entry) pairs
-    that each side surfaced; never an outcome.
+    Keeps six numbers per session and pair, two more for what was served, and the
+    distinct (org, entry) pairs that each side surfaced; never an outcome.
     """
 
     def __init__(self, config: RunConfig, sides: Sequence[Side]) -> None:
         self._labels = tuple(side.label for side in sides)
         self._pairs = {label: _PairTally() for label in self._labels[1:]}
         self._noise = {NOISE_SIDE: _PairTally()} if config.noise else {}
+        self._fidelity = FidelityTally(config)
         self._sessions = 0
         self._turns = 0
         self._failed_turns = 0
@@ -47,6 +49,7 @@ class SummaryBuilder:
     def add(self, outcome: SessionOutcome) -> None:
         """Count one session of the run; each session once."""
         self._sessions += 1
+        self._fidelity.add(outcome)
         for turn in outcome.turns:
             self._add_turn(turn.replayed)
         for label, tally in (self._pairs | self._noise).items():
@@ -71,6 +74,7 @@ class SummaryBuilder:
             pairs={label: tally.summary() for label, tally in self._pairs.items()},
             sides=dict(side_summaries),
             noise=self._noise[NOISE_SIDE].summary() if self._noise else None,
+            fidelity=self._fidelity.summary(),
         )
 
     def _add_turn(self, turn: ReplayedTurn) -> None:

@@ -81,6 +81,8 @@ class Asked:
     origin: PoolOrigin = PoolOrigin.RECORDED
     unpooled: bool = False
     missing_entries: int = 0
+    served: tuple[str, ...] | None = None
+    served_by: str | None = None
 
 
 def descending(order: Sequence[int], best: float = 0.9, step: float = 0.07) -> list[float]:
@@ -98,7 +100,15 @@ def replayed_turn(session_id: str, position: int, asked: Asked, labels: Sequence
     }
     failures = tuple(TurnFailure(label, reason) for label, reason in given.items() if isinstance(reason, str))
     return ReplayedTurn(
-        turn=Turn(f"{session_id}-t{position}", position, asked.query, STARTED, asked.search_query),
+        turn=Turn(
+            f"{session_id}-t{position}",
+            position,
+            asked.query,
+            STARTED,
+            asked.search_query,
+            served=asked.served,
+            served_by=asked.served_by,
+        ),
         pool=pool,
         rankings=rankings,
         failures=failures,
@@ -146,6 +156,31 @@ def hard_run(*, others: int = 1, noise: bool = False) -> tuple[Run, list[Session
         session_of("s-quiet", "acme", _quiet_turns(), labels),
     ]
     return run_of(sessions, sides, RunConfig(top_k=TOP_K, noise=noise))
+
+
+def served_run(*, doubtful: bool) -> tuple[Run, list[SessionOutcome]]:
+    """A run held against what was served: side A, nobody having said so, or B, which does reproduce it."""
+    config = RunConfig(top_k=TOP_K, production="A" if doubtful else "B", production_assumed=doubtful)
+    usual = [_served((3, 2, 6)) for _ in range(21)]
+    odd = [_served((3, 6, 2)), _served((3, 2, 4)), _served(None), _served((3,), b="HTTP 503")]
+    models = ["minilm-v3", "v2 \x1b[31m\u202e[/b]"] + ["minilm-v3"] * 3
+    strange = [_served((1, 2, 4), model) for model in models] + [_served((1, 2, 3), elsewhere=("gone-1", "gone-2"))]
+    turns = {"s-usual": usual, "s-odd": [*odd, *strange] if doubtful else odd, "s-none": [_served(())]}
+    sessions = [session_of(session_id, "acme", asked, "AB") for session_id, asked in turns.items()]
+    return run_of(sessions, (COSINE, MINILM), config)
+
+
+def _served(
+    places: Sequence[int] | None, model: str | None = None, *, elsewhere: tuple[str, ...] = (), b: str | None = None
+) -> Asked:
+    """A turn with what was served; A ranks the pool 1, 2, 3, …, and B 3, 2, 6, …, of which 2 and 6 nearly alike."""
+    return Asked(
+        "How does your data security work?",
+        entries(SECURITY, "kb"),
+        {"A": descending(range(1, 9)), "B": b or [0.5, 0.801, 0.9, 0.4, 0.3, 0.8, 0.2, 0.1]},
+        served=None if places is None else (*(f"kb-{place}" for place in places), *elsewhere),
+        served_by=model,
+    )
 
 
 def _side_summary(side: Side, turns: Sequence[ReplayedTurn]) -> SideSummary:

@@ -29,6 +29,7 @@ Examples:
   shadowdiff replay --last 10 -A cosine -B onnx:models/v3
   shadowdiff replay --since 24h --org acme -A served -B v3 -B v4 --only-changed
   shadowdiff replay --last 100 --pool-from cosine -A cosine -B bm25 --format json -o diff.json
+  shadowdiff replay --last 50 -A v3 -B v4 --production v3
   shadowdiff replay --last 10 -A run:before.trec -B run:after.trec
   shadowdiff replay --resume 20261120-0214"""
 
@@ -56,6 +57,10 @@ class SideOptions:
     min_scores: Mapping[str, float] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     """Short names beside those of shadowdiff.toml."""
+    production: str | None = None
+    """The side that is production's, as the command line says."""
+    configured_production: str | None = None
+    """The same, as shadowdiff.toml says."""
 
 
 @click.command("replay", epilog=EPILOG)
@@ -70,6 +75,11 @@ class SideOptions:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of --sample.")
 @click.option("-A", "baseline", metavar="SPEC", help="Side A, the baseline: a spec or a name from shadowdiff.toml.")
 @click.option("-B", "others", multiple=True, metavar="SPEC", help="Side B; repeat for C, D, …")
+@click.option(
+    "--production",
+    metavar="SIDE|SPEC|none",
+    help="Production's own reranker, to be held against what was served (default: A, unless served or run:).",
+)
 @click.option("--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Entries a user is shown.")
 @click.option("--pool", type=click.IntRange(min=1), default=50, show_default=True, help="Entries in a pool, at most.")
 @click.option(
@@ -117,10 +127,12 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
 
 def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfig, **how: Any) -> Run:
     """Build the sides, replay, and return the finished run. `how`: no_cache, latency_turns."""
-    from shadowdiff.replay.sides import build_sides
+    from shadowdiff.replay.sides import build_sides, with_production
 
     names = {**invocation.settings.rerankers, **sides.names}
     contenders = build_sides(sides.baseline, sides.others, names, sides.min_scores)
+    said = {"asked": sides.production, "configured": sides.configured_production}
+    config = with_production(config, contenders, names, **said)
     replay = _replay(invocation, contenders, **how)
     return _finished(invocation, replay, replay.start(config))
 
@@ -143,7 +155,13 @@ def _sides(invocation: Invocation, options: dict[str, Any]) -> SideOptions:
     settings = invocation.settings
     baseline = options["baseline"] or settings.baseline or DEFAULT_BASELINE
     others = options["others"] or settings.others or DEFAULT_OTHERS
-    return SideOptions(baseline, tuple(others), dict(options["min_scores"]))
+    return SideOptions(
+        baseline,
+        tuple(others),
+        dict(options["min_scores"]),
+        production=options["production"],
+        configured_production=settings.production,
+    )
 
 
 def _window(options: dict[str, Any]) -> Window:

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
-from shadowdiff.records import Estimate, Outcome, PairSummary, Run, RunConfig, RunStatus, RunSummary, Side, SideSummary
+from shadowdiff.records import Outcome, PairSummary, Run, RunConfig, RunStatus, RunSummary, Side, SideSummary
+from shadowdiff.render.fidelity import fidelity_lines
 from shadowdiff.render.lines import BOLD, DIM, FAILED, Line, Span, flowed
 from shadowdiff.render.sessions import INDENT, counted, moment
-from shadowdiff.render.text import cells, clip, fit, one_line, wrap
+from shadowdiff.render.tables import Figure, TableRow, mean, sentence, share_of, table
+from shadowdiff.render.text import clip, one_line, wrap
 from shadowdiff.summary import percent_change
 
-GAP = 3
 FINGERPRINT_CHARS = 12
-
-
-class Figure(NamedTuple):
-    """A table cell: a number, right-aligned in its column, and what qualifies it."""
-
-    number: str
-    note: str = ""
-
-
-class TableRow(NamedTuple):
-    """A label and one figure per column."""
-
-    label: str
-    figures: list[Figure]
 
 
 def summary_lines(run: Run, width: int) -> Iterator[Line]:
@@ -35,7 +21,7 @@ def summary_lines(run: Run, width: int) -> Iterator[Line]:
     yield from _circumstances(run, width)
     summary = run.summary
     if summary is None:
-        yield from _sentence("This run has no summary yet: it was not finished.", width)
+        yield from sentence("This run has no summary yet: it was not finished.", width)
         return
     if summary.turns:
         yield []
@@ -43,9 +29,12 @@ def summary_lines(run: Run, width: int) -> Iterator[Line]:
         yield []
         yield from _pair_table(run, summary, width)
         yield []
+        if summary.fidelity is not None:
+            yield from fidelity_lines(run, summary.fidelity, width)
+            yield []
         yield from _side_table(run, summary, width)
         yield []
-    yield from _sentence(verdict(run, summary), width, BOLD)
+    yield from sentence(verdict(run, summary), width, BOLD)
 
 
 def verdict(run: Run, summary: RunSummary) -> str:
@@ -66,7 +55,7 @@ def _circumstances(run: Run, width: int) -> Iterator[Line]:
     if summary is not None and run.status is not RunStatus.DONE:
         cut = "interrupted" if run.status is RunStatus.INTERRUPTED else "still running"
         so_far = f"{counted(summary.turns, 'turn')} of {counted(summary.sessions, 'session')}"
-        yield from _sentence(f"{cut} after {so_far}: what follows counts these alone", width, FAILED)
+        yield from sentence(f"{cut} after {so_far}: what follows counts these alone", width, FAILED)
     for side in run.sides:
         yield from _side_lines(side, width)
 
@@ -91,10 +80,6 @@ def _side_lines(side: Side, width: int) -> Iterator[Line]:
     yield from flowed([Span(lines[-1]), *parts[1:]], width, INDENT)
 
 
-def _sentence(text: str, width: int, style: str = "") -> Iterator[Line]:
-    return ([Span(INDENT), Span(line, style)] for line in wrap(text, width - len(INDENT), 4))
-
-
 def _sentences(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
     a = run.baseline.label
     for label, pair in summary.pairs.items():
@@ -105,7 +90,7 @@ def _sentences(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
             f"In {pair.sessions_changed:,} of {compared} {a} and {label} surfaced different entries; "
             f"in {pair.sessions_where_b_adds:,} {label} surfaced entries that {a} missed."
         )
-        yield from _sentence(text, width)
+        yield from sentence(text, width)
 
 
 def _pair_table(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
@@ -117,9 +102,9 @@ def _pair_table(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
         TableRow(label, [measure(pair) for _, pair in columns + noise])
         for label, measure in _measures(run.config, a, other)
     ]
-    yield from _table([heading for heading, _ in columns + noise], rows, width)
+    yield from table([heading for heading, _ in columns + noise], rows, width)
     if any(pair.only_in_a_per_session.low is not None for _, pair in columns):
-        yield from _sentence("[ ]: 95% interval, resampling whole sessions", width, DIM)
+        yield from sentence("[ ]: 95% interval, resampling whole sessions", width, DIM)
 
 
 Measure = Callable[[PairSummary], Figure]
@@ -129,15 +114,15 @@ def _measures(config: RunConfig, a: str, other: str) -> list[tuple[str, Measure]
     """Rows of the table of pairs, top to bottom."""
     return [
         *((f"{outcome.value} turns", _turns(outcome)) for outcome in Outcome),
-        ("sessions that differ", lambda pair: _of(pair.sessions_changed, pair.sessions)),
-        (f"  with entries {a} missed", lambda pair: _of(pair.sessions_where_b_adds, pair.sessions)),
+        ("sessions that differ", lambda pair: share_of(pair.sessions_changed, pair.sessions)),
+        (f"  with entries {a} missed", lambda pair: share_of(pair.sessions_where_b_adds, pair.sessions)),
         (f"distinct entries, {a}", lambda pair: Figure(f"{pair.distinct_a:,}")),
         (f"distinct entries, {other}", _distinct_other),
-        (f"only in {a}, per session", lambda pair: _mean(pair.only_in_a_per_session, 1)),
-        (f"only in {other}, per session", lambda pair: _mean(pair.only_in_b_per_session, 1)),
-        (f"overlap@{config.top_k}", lambda pair: _mean(pair.overlap, 2)),
-        (f"RBO (p = {config.rbo_p:g})", lambda pair: _mean(pair.rbo, 2)),
-        ("same first entry", lambda pair: _mean(pair.same_top1, 2)),
+        (f"only in {a}, per session", lambda pair: mean(pair.only_in_a_per_session, 1)),
+        (f"only in {other}, per session", lambda pair: mean(pair.only_in_b_per_session, 1)),
+        (f"overlap@{config.top_k}", lambda pair: mean(pair.overlap, 2)),
+        (f"RBO (p = {config.rbo_p:g})", lambda pair: mean(pair.rbo, 2)),
+        ("same first entry", lambda pair: mean(pair.same_top1, 2)),
         ("near-ties among one-sided", _near_ties),
     ]
 
@@ -146,25 +131,13 @@ def _turns(outcome: Outcome) -> Measure:
     return lambda pair: Figure(f"{pair.turns.get(outcome, 0):,}")
 
 
-def _of(part: int, whole: int) -> Figure:
-    return Figure(f"{part:,}", f"of {whole:,}")
-
-
 def _distinct_other(pair: PairSummary) -> Figure:
     change = percent_change(pair.distinct_a, pair.distinct_b)
     return Figure(f"{pair.distinct_b:,}", "" if change is None else f"({change:+.1f}%)")
 
 
 def _near_ties(pair: PairSummary) -> Figure:
-    return _of(pair.near_tie_entries, pair.turn_only_in_a + pair.turn_only_in_b)
-
-
-def _mean(estimate: Estimate, places: int) -> Figure:
-    if estimate.value is None:
-        return Figure("–")
-    if estimate.low is None or estimate.high is None:
-        return Figure(f"{estimate.value:.{places}f}")
-    return Figure(f"{estimate.value:.{places}f}", f"[{estimate.low:.{places}f}, {estimate.high:.{places}f}]")
+    return share_of(pair.near_tie_entries, pair.turn_only_in_a + pair.turn_only_in_b)
 
 
 def _side_table(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
@@ -176,7 +149,7 @@ def _side_table(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
         for label, measure, is_shown in _side_measures()
         if is_shown([side for _, side in sides])
     ]
-    yield from _table([label for label, _ in sides], rows, width)
+    yield from table([label for label, _ in sides], rows, width)
 
 
 SideMeasure = Callable[[SideSummary], Figure]
@@ -230,37 +203,6 @@ def _seconds(seconds: float | None) -> Figure:
 
 def _cost(side: SideSummary) -> Figure:
     return Figure("–" if side.cost_usd is None else f"${side.cost_usd:,.4f}")
-
-
-def _table(headings: Sequence[str], rows: Sequence[TableRow], width: int) -> Iterator[Line]:
-    """An aligned table; columns that do not fit beside the others follow below, under the same labels."""
-    columns = [_column(heading, [row.figures[at] for row in rows]) for at, heading in enumerate(headings)]
-    widths = [cells(column[0]) + GAP for column in columns]
-    label_cells = min(max(cells(row.label) for row in rows) + len(INDENT), width - max(widths))
-    labels = [fit(label, label_cells) for label in ["", *(INDENT + row.label for row in rows)]]
-    for number, group in enumerate(_groups(widths, width - label_cells)):
-        yield from [[]] if number else []
-        for line, label in enumerate(labels):
-            texts = (" " * GAP + columns[at][line] for at in group)
-            yield [Span(label), Span("".join(texts), "" if line else DIM)]
-
-
-def _groups(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Indexes of columns that stand side by side."""
-    groups: list[list[int]] = [[]]
-    for at, width in enumerate(widths):
-        if groups[-1] and sum(widths[other] for other in groups[-1]) + width > room:
-            groups.append([])
-        groups[-1].append(at)
-    return groups
-
-
-def _column(heading: str, figures: Sequence[Figure]) -> list[str]:
-    """Heading and figures, all of one width: numbers end, and notes start, at one place."""
-    number_cells = max(cells(figure.number) for figure in figures)
-    texts = [f"{figure.number:>{number_cells}} {figure.note}" for figure in figures]
-    width = max(cells(text) for text in [heading, *texts])
-    return [fit(text, width) for text in [heading, *texts]]
 
 
 def _pair_verdict(run: Run, label: str, summary: RunSummary) -> str:

@@ -14,6 +14,7 @@ from shadowdiff.records import (
     SessionOutcome,
     Side,
     TurnDiff,
+    TurnFidelity,
     TurnOutcome,
 )
 from shadowdiff.render.columns import Lists, columns_of, drawn, fits_side_by_side, heading_of, lists_of
@@ -128,9 +129,20 @@ def _notes(run: Run, turn: TurnOutcome, width: int) -> list[Line]:
         notes.append(_unpooled(replayed.pool.origin))
     if replayed.missing_entries:
         notes.append(f"{_entries(replayed.missing_entries)} of the recorded pool no longer in the knowledge base")
+    notes += _unlike_served(run, turn.fidelity)
     if size < run.config.top_k:
         notes.append(f"the pool holds only {_entries(size)}" if size else "the pool is empty")
     return flowed([Span(note, DIM) for note in notes], width, INDENT)
+
+
+def _unlike_served(run: Run, fidelity: TurnFidelity | None) -> list[str]:
+    """Where a side that reproduces production over the run does not on this turn; elsewhere it is no news."""
+    of_run = run.summary.fidelity if run.summary else None
+    if fidelity is None or fidelity.first_divergence is None or fidelity.by_near_ties:
+        return []
+    if of_run is None or not of_run.reproduces:
+        return []
+    return [f"{of_run.side} differs from what production served, first at rank {fidelity.first_divergence}"]
 
 
 def _entries(number: int) -> str:

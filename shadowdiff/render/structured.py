@@ -13,10 +13,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from shadowdiff.fidelity import REPRODUCED_OVERLAP, REPRODUCED_SHARE
 from shadowdiff.ranking import surfaced
 from shadowdiff.records import (
     NOISE_SIDE,
     Estimate,
+    Fidelity,
     PairSummary,
     Ranking,
     ReplayedTurn,
@@ -29,6 +31,7 @@ from shadowdiff.records import (
     Side,
     SideSummary,
     TurnDiff,
+    TurnFidelity,
     TurnOutcome,
     Window,
 )
@@ -95,6 +98,7 @@ def summary_json(summary: RunSummary) -> Json:
         "missing_entries": summary.missing_entries,
         "pairs": {label: _pair(pair) for label, pair in summary.pairs.items()},
         "noise": None if summary.noise is None else _pair(summary.noise),
+        "fidelity": None if summary.fidelity is None else _fidelity(summary.fidelity),
         "sides": {label: _side_summary(side) for label, side in summary.sides.items()},
         "timing": {label: _timing(side) for label, side in summary.sides.items()},
     }
@@ -121,6 +125,8 @@ def _config(config: RunConfig) -> Json:
         "noise": config.noise,
         "rbo_p": config.rbo_p,
         "near_tie_share": config.near_tie_share,
+        "production": config.production,
+        "production_assumed": config.production_assumed,
         "window": _window(config.window),
     }
 
@@ -176,6 +182,9 @@ def _turn(run: Run, outcome: TurnOutcome, full_rankings: bool) -> Json:
         "outcome": {side.label: outcome.outcome(side.label).value for side in run.others},
         "rankings": {side.label: _ranking(run, replayed, side, full_rankings) for side in ranked},
         "diffs": {side.label: _turn_diff(replayed, side.label, outcome.diffs[side.label], run) for side in run.others},
+        "served": None if turn.served is None else list(turn.served),
+        "served_by": turn.served_by,
+        "fidelity": None if outcome.fidelity is None else _turn_fidelity(outcome.fidelity),
         "failures": [{"side": failure.side, "reason": failure.reason} for failure in replayed.failures],
         "counts": {label: _counts(counts) for label, counts in replayed.counts.items() if label != NOISE_SIDE},
     }
@@ -278,6 +287,37 @@ def _pair(pair: PairSummary) -> Json:
         "turn_only_in_a": pair.turn_only_in_a,
         "turn_only_in_b": pair.turn_only_in_b,
         "near_tie_entries": pair.near_tie_entries,
+    }
+
+
+def _turn_fidelity(fidelity: TurnFidelity) -> Json:
+    return {
+        "served": fidelity.served,
+        "outside_pool": fidelity.outside_pool,
+        "identical": fidelity.first_divergence is None,
+        "overlap": _rounded(fidelity.overlap),
+        "first_divergence": fidelity.first_divergence,
+        "by_near_ties": fidelity.by_near_ties,
+    }
+
+
+def _fidelity(fidelity: Fidelity) -> Json:
+    return {
+        "side": fidelity.side,
+        "turns": fidelity.turns,
+        "identical": fidelity.identical,
+        "reordered": fidelity.reordered,
+        "near_ties": fidelity.near_ties,
+        "mean_overlap": _value(fidelity.overlap),
+        "mean_overlap_ci95": _interval(fidelity.overlap),
+        "median_first_divergence": fidelity.first_divergence,
+        "diverging_at_first": fidelity.diverging_at_first,
+        "unserved_turns": fidelity.unserved_turns,
+        "failed_turns": fidelity.failed_turns,
+        "served_outside_pool": fidelity.served_outside_pool,
+        "served_by": dict(fidelity.served_by),
+        "verdict": None if fidelity.reproduces is None else "reproduces" if fidelity.reproduces else "doubtful",
+        "needed": {"share": REPRODUCED_SHARE, "overlap": REPRODUCED_OVERLAP},
     }
 
 

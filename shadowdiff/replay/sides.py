@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from shadowdiff.errors import ConfigError
+from shadowdiff.errors import ConfigError, SpecError
 from shadowdiff.protocols import ListingReranker, Need, PoolReranker, Prepares, Reranker
-from shadowdiff.records import Side
+from shadowdiff.records import RunConfig, Side
 from shadowdiff.rerankers.registry import build, resolve
 from shadowdiff.rerankers.spec import parse
 
 MAX_SIDES = len(string.ascii_uppercase)
+NO_SIDE = "none"
+"""In place of production's side: no side is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,53 @@ def listing_sides(contenders: Sequence[Contender]) -> tuple[ListingReranker, ...
     """The run's rerankers if every one of them lists entries by itself, else none."""
     listing = tuple(c.reranker for c in contenders if isinstance(c.reranker, ListingReranker))
     return listing if len(listing) == len(contenders) else ()
+
+
+def with_production(
+    config: RunConfig,
+    contenders: Sequence[Contender],
+    names: Mapping[str, str],
+    *,
+    asked: str | None = None,
+    configured: str | None = None,
+) -> RunConfig:
+    """The configuration with the label of the side that is production's own reranker. Raises ConfigError, SpecError.
+
+    `asked` for on the command line, it must be a side of the run: a label, a
+    short name or a spec. As `configured` in shadowdiff.toml (a name or a spec)
+    the run may lack it, and then no side is. NO_SIDE says so outright. Where
+    nobody says anything, it is assumed to be the baseline, unless that lists
+    entries by itself: what was recorded reproduces itself, and proves nothing.
+    """
+    sides = [contender.side for contender in contenders]
+    if asked is not None:
+        return replace(config, production=_asked_for(asked.strip(), sides, names))
+    if configured is not None:
+        return replace(config, production=_named(configured.strip(), sides, names))
+    if isinstance(contenders[0].reranker, ListingReranker):
+        return config
+    return replace(config, production=sides[0].label, production_assumed=True)
+
+
+def _asked_for(text: str, sides: Sequence[Side], names: Mapping[str, str]) -> str | None:
+    if text == NO_SIDE:
+        return None
+    labels = [side.label for side in sides if side.label == text.upper()]
+    try:
+        found = labels[0] if labels else _named(text, sides, names)
+    except SpecError:
+        found = None
+    if found is None:
+        listed = ", ".join(f"{side.label} {side.name}" for side in sides)
+        raise ConfigError(f"--production {text!r} is no side of this run; use one of {listed}, or {NO_SIDE!r}")
+    return found
+
+
+def _named(text: str, sides: Sequence[Side], names: Mapping[str, str]) -> str | None:
+    if text == NO_SIDE:
+        return None
+    spec = str(resolve(text, names)[1])
+    return next((side.label for side in sides if spec == side.spec), None)
 
 
 def _contender(label: str, text: str, names: Mapping[str, str], min_score: float | None) -> Contender:

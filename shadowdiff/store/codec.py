@@ -1,7 +1,7 @@
 """Records to JSON for the store, and back.
 
 Unknown keys are ignored, so that a newer run can still be shown. JSONB forgets the order of keys;
-decoding restores the order of the enums, so that a run shown again reads as it did.
+decoding restores the order of the enums and of counted names, so that a run shown again reads as it did.
 """
 
 from __future__ import annotations
@@ -12,7 +12,18 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar, get_type_hints
 
-from shadowdiff.records import Estimate, Outcome, PairSummary, PoolOrigin, RunConfig, RunSummary, SideSummary, Window
+from shadowdiff.fidelity import most_first
+from shadowdiff.records import (
+    Estimate,
+    Fidelity,
+    Outcome,
+    PairSummary,
+    PoolOrigin,
+    RunConfig,
+    RunSummary,
+    SideSummary,
+    Window,
+)
 
 R = TypeVar("R")
 
@@ -45,6 +56,7 @@ def decode_summary(stored: Mapping[str, Any]) -> RunSummary:
             "pairs": lambda pairs: {label: _decode_pair(pair) for label, pair in pairs.items()},
             "sides": lambda sides: {label: _build(SideSummary, side, {}) for label, side in sides.items()},
             "noise": lambda noise: None if noise is None else _decode_pair(noise),
+            "fidelity": lambda fidelity: None if fidelity is None else _decode_fidelity(fidelity),
         },
     )
 
@@ -62,6 +74,14 @@ def _decode_pair(stored: Mapping[str, Any]) -> PairSummary:
     readers: dict[str, Callable[[Any], Any]] = {name: lambda value: _build(Estimate, value, {}) for name in estimates}
     readers["turns"] = lambda turns: {outcome: turns[outcome] for outcome in Outcome if outcome in turns}
     return _build(PairSummary, stored, readers)
+
+
+def _decode_fidelity(stored: Mapping[str, Any]) -> Fidelity:
+    return _build(
+        Fidelity,
+        stored,
+        {"overlap": lambda value: _build(Estimate, value, {}), "served_by": most_first},
+    )
 
 
 def _decode_time(stored: str | None) -> datetime | None:

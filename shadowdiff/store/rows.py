@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shadowdiff.records import (
@@ -43,6 +44,8 @@ def turn_row(run_id: str, session: Session, replayed: ReplayedTurn) -> dict[str,
         "pool_entry_ids": list(pool.entry_ids),
         "pool_contents": [bytes.fromhex(item.entry.content_hash) for item in pool.entries],
         "pool_scores": [item.score for item in pool.entries],
+        "served": None if turn.served is None else list(turn.served),
+        "served_by": turn.served_by,
     }
 
 
@@ -111,7 +114,7 @@ def _replayed_session(head: Row[Any], turns: Sequence[ReplayedTurn]) -> Replayed
 
 def _replayed_turn(row: Row[Any], pool: Pool, ranked: Sequence[Row[Any]], failed: Sequence[Row[Any]]) -> ReplayedTurn:
     return ReplayedTurn(
-        turn=Turn(row.turn_id, row.position, row.query, row.asked_at, row.search_query, row.answer),
+        turn=_turn(row),
         pool=pool,
         rankings={item.side: Ranking(tuple(item.entry_ids), tuple(item.scores)) for item in ranked},
         failures=tuple(TurnFailure(item.side, item.reason) for item in failed),
@@ -119,6 +122,11 @@ def _replayed_turn(row: Row[Any], pool: Pool, ranked: Sequence[Row[Any]], failed
         unpooled=row.unpooled,
         missing_entries=row.missing_entries,
     )
+
+
+def _turn(row: Row[Any]) -> Turn:
+    turn = Turn(row.turn_id, row.position, row.query, row.asked_at, row.search_query, row.answer)
+    return replace(turn, served=None if row.served is None else tuple(row.served), served_by=row.served_by)
 
 
 def _pool(row: Row[Any], org_id: str, texts: Mapping[bytes, tuple[str, str]]) -> Pool:

@@ -13,7 +13,7 @@ from shadowdiff.protocols import Renderer
 from shadowdiff.records import Run, SessionOutcome
 from shadowdiff.render.formats import renderer_for
 from shadowdiff.render.text import cells
-from tests.render_cases import hard_run
+from tests.render_cases import hard_run, served_run
 
 HERE = Path(__file__).parent
 SGR = re.compile(r"\x1b\[([0-9;]*)m")
@@ -67,6 +67,17 @@ def test_three_sides_stand_side_by_side_or_in_pairs(width: int) -> None:
     text = rendered(renderer_for("terminal", width=width), *hard_run(others=2, noise=True))
     assert max(cells(line) for line in text.splitlines()) <= width
     check(f"three-sides-{width}.txt", text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("case", ["doubtful", "reproduces"])
+def test_fidelity_is_a_block_of_its_own(case: str, width: int) -> None:
+    """In the summary, apart from what the sides differ in, with the rule that its verdict follows."""
+    run, _ = served_run(doubtful=case == "doubtful")
+    text = rendered(renderer_for("terminal", width=width), run, [])
+    assert max(cells(line) for line in text.splitlines()) <= width
+    assert "\x1b" not in text
+    check(f"fidelity-{case}-{width}.txt", text)
 
 
 @pytest.mark.parametrize("name", ["json", "jsonl"])

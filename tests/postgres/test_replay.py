@@ -11,8 +11,8 @@ from sqlalchemy import Engine, text
 from shadowdiff.database import store_engine
 from shadowdiff.errors import ConfigError
 from shadowdiff.protocols import PairScores, PoolReranker, Reranker, ScoreRequest
-from shadowdiff.records import Entry, Outcome, PoolOrigin, Run, RunConfig, RunStatus, Side, Window
-from shadowdiff.replay.execute import Progress, Replay, outcomes
+from shadowdiff.records import Entry, Outcome, PoolOrigin, Run, RunConfig, RunStatus, RunSummary, Side, Window
+from shadowdiff.replay.execute import Progress, Replay, outcomes, summarise
 from shadowdiff.replay.score import NoCache
 from shadowdiff.replay.sides import Contender
 from shadowdiff.rerankers.registry import build
@@ -233,3 +233,22 @@ def test_a_run_is_carried_out_by_one_process_at_a_time(sample_source: PostgresSo
             pass
     with sample_store.carrying_out(run.run_id):
         assert replaying.finish(run).status is RunStatus.DONE
+
+
+def test_fidelity_is_the_same_however_the_run_came_to_be(sample_source: PostgresSource, sample_store: RunStore) -> None:
+    """Production's side is stored before anything is computed, so that a run taken up again keeps it."""
+    work = replay(sample_source, sample_store, build(parse("rrf:cosine+bm25")))
+    started = work.start(RunConfig(window=Window(last=4), production="B"))
+    taken_up = sample_store.get(started.run_id)
+    assert (taken_up.config.production, taken_up.config.production_assumed) == ("B", False)
+    fidelity = summary_of(work.finish(taken_up)).fidelity
+    assert fidelity is not None
+    assert (fidelity.side, fidelity.reproduces, fidelity.unserved_turns) == ("B", True, 0)
+    assert summary_of(sample_store.get(started.run_id)).fidelity == fidelity
+    assert summarise(taken_up, sample_store).fidelity == fidelity
+
+
+def summary_of(run: Run) -> RunSummary:
+    """The run's summary, which it must have."""
+    assert run.summary is not None
+    return run.summary

@@ -17,6 +17,7 @@ from shadowdiff.records import (
     NOISE_SIDE,
     Entry,
     Estimate,
+    Fidelity,
     Outcome,
     PairSummary,
     Pool,
@@ -50,6 +51,8 @@ CONFIG = RunConfig(
     rbo_p=0.85,
     near_tie_share=0.02,
     window=Window(5, AT, AT + timedelta(days=1), ("s1", "é"), ("acme",), 3, 42),
+    production="B",
+    production_assumed=True,
 )
 RUN = Run("20261119-140203-ab12", AT, "0.1.0", CONFIG, SIDES)
 PAIR = PairSummary(
@@ -81,6 +84,21 @@ SUMMARY = RunSummary(
     pairs={"B": PAIR},
     sides={"A": SideSummary(6, 0, 300, 10, 0, 1), "B": SideSummary(3, 3, 150, 0, 7, 0, 5, 0.012, 0.5, 0.25)},
     noise=replace(PAIR, sessions=1),
+    fidelity=Fidelity(
+        side="B",
+        turns=3,
+        identical=1,
+        reordered=1,
+        near_ties=1,
+        overlap=Estimate(0.9, 0.8, 1.0),
+        first_divergence=2.5,
+        diverging_at_first=0,
+        unserved_turns=1,
+        failed_turns=2,
+        served_outside_pool=4,
+        reproduces=False,
+        served_by={"v3 ★": 2, "a": 1},
+    ),
 )
 
 
@@ -103,7 +121,9 @@ def replayed(session_id: str, *turns: ReplayedTurn) -> ReplayedSession:
 
 
 FULL_TURN = ReplayedTurn(
-    turn=Turn("t1", 1, "¿qué \u202e?", AT, "search ★", "answer\n\x1b[2J"),
+    turn=Turn(
+        "t1", 1, "¿qué \u202e?", AT, "search ★", "answer\n\x1b[2J", served=("e2", "gone ★", "e2"), served_by="v3\x1b ★"
+    ),
     pool=Pool(
         (PoolEntry(entry("é/1"), 1, 0.1), PoolEntry(entry("e2"), 2), PoolEntry(entry("e3"), 3, -3e-300)),
         PoolOrigin.BM25,
@@ -118,7 +138,7 @@ FULL_TURN = ReplayedTurn(
     missing_entries=2,
 )
 EMPTY_TURN = ReplayedTurn(
-    turn=Turn("t2", 2, "", AT + timedelta(minutes=1)),
+    turn=Turn("t2", 2, "", AT + timedelta(minutes=1), served=()),
     pool=Pool((), PoolOrigin.UNION),
     rankings={"A": Ranking((), ()), "B": Ranking((), ())},
     counts={"A": ScoreCounts(0), "B": ScoreCounts(0)},

@@ -9,7 +9,18 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadowdiff.records import Estimate, Outcome, PairSummary, PoolOrigin, RunConfig, RunSummary, SideSummary, Window
+from shadowdiff.fidelity import most_first
+from shadowdiff.records import (
+    Estimate,
+    Fidelity,
+    Outcome,
+    PairSummary,
+    PoolOrigin,
+    RunConfig,
+    RunSummary,
+    SideSummary,
+    Window,
+)
 from shadowdiff.store.codec import decode_config, decode_summary, encode
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -37,6 +48,8 @@ CONFIGS = st.builds(
     rbo_p=FLOATS,
     near_tie_share=FLOATS,
     window=WINDOWS,
+    production=st.none() | TEXTS,
+    production_assumed=st.booleans(),
 )
 ESTIMATES = st.builds(Estimate, st.none() | FLOATS, st.none() | FLOATS, st.none() | FLOATS)
 PAIRS = st.builds(
@@ -53,6 +66,16 @@ SIDES = st.builds(
     **dict.fromkeys(("outside_pool", "latency_turns"), COUNTS),
     **{name: st.none() | FLOATS for name in ("latency_p50_seconds", "latency_p95_seconds", "cost_usd")},
 )
+FIDELITIES = st.builds(
+    Fidelity,
+    side=TEXTS,
+    **dict.fromkeys(("turns", "identical", "reordered", "near_ties", "diverging_at_first"), COUNTS),
+    **dict.fromkeys(("unserved_turns", "failed_turns", "served_outside_pool"), COUNTS),
+    overlap=ESTIMATES,
+    first_divergence=st.none() | FLOATS,
+    reproduces=st.none() | st.booleans(),
+    served_by=st.dictionaries(TEXTS, COUNTS).map(most_first),
+)
 SUMMARIES = st.builds(
     RunSummary,
     **dict.fromkeys(("sessions", "turns", "failed_turns", "unpooled_turns", "missing_entries"), COUNTS),
@@ -60,13 +83,14 @@ SUMMARIES = st.builds(
     pairs=st.dictionaries(TEXTS, PAIRS, max_size=2),
     sides=st.dictionaries(TEXTS, SIDES, max_size=2),
     noise=st.none() | PAIRS,
+    fidelity=st.none() | FIDELITIES,
 )
 UNKNOWN = st.dictionaries(st.text(min_size=1).map(lambda name: f"new_{name}"), st.none() | COUNTS | TEXTS, max_size=3)
 
 
 def through_json(value: Any) -> Any:
-    """As a JSON column would give it back; refuses NaN and infinity, as Postgres does."""
-    return json.loads(json.dumps(encode(value), allow_nan=False))
+    """As a JSONB column would give it back: keys in an order of its own; refuses NaN and infinity, as Postgres does."""
+    return json.loads(json.dumps(encode(value), allow_nan=False, sort_keys=True))
 
 
 @given(CONFIGS)
@@ -86,6 +110,8 @@ def test_a_summary_survives_json(summary: RunSummary) -> None:
     found = decode_summary(through_json(summary))
     assert found == summary
     assert all(isinstance(outcome, Outcome) for pair in found.pairs.values() for outcome in pair.turns)
+    if summary.fidelity is not None and found.fidelity is not None:
+        assert list(found.fidelity.served_by) == list(summary.fidelity.served_by)
 
 
 @given(SUMMARIES, CONFIGS, UNKNOWN)

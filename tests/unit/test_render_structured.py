@@ -16,7 +16,7 @@ from shadowdiff.records import Run, RunConfig, RunStatus, SessionOutcome
 from shadowdiff.render.formats import renderer_for
 from shadowdiff.render.structured import summary_json
 from shadowdiff.render.text import UNSAFE
-from tests.render_cases import COSINE, MINILM, Asked, entries, hard_run, run_of, session_of
+from tests.render_cases import COSINE, MINILM, Asked, entries, hard_run, run_of, served_run, session_of
 
 SCHEMA = json.loads(files("shadowdiff.render").joinpath("run-1.schema.json").read_text("utf-8"))
 DOCUMENT = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
@@ -44,6 +44,36 @@ def document(run: Run, outcomes: list[SessionOutcome], *, full_rankings: bool = 
 def test_json_keeps_to_its_schema(others: int, noise: bool, full_rankings: bool) -> None:
     """Every case of the fixture, with and without whole rankings."""
     DOCUMENT.validate(document(*hard_run(others=others, noise=noise), full_rankings=full_rankings))
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+def test_fidelity_keeps_to_its_schema_and_to_its_rankings(doubtful: bool) -> None:
+    """In both formats; what each turn says follows from its own `served` and the whole ranking of production's side."""
+    run, outcomes = served_run(doubtful=doubtful)
+    for line in written(run, outcomes, "jsonl").splitlines():
+        LINE.validate(json.loads(line))
+    found = document(run, outcomes, full_rankings=True)
+    DOCUMENT.validate(found)
+    assert found["summary"]["fidelity"]["verdict"] == ("doubtful" if doubtful else "reproduces")
+    side = found["config"]["production"]
+    for turn in (turn for session in found["sessions"] for turn in session["turns"]):
+        if turn["fidelity"] is None:
+            assert not turn["served"] or side not in turn["rankings"]
+            continue
+        shown = [item["entry_id"] for item in turn["rankings"][side]][: len(turn["served"])]
+        assert turn["fidelity"]["identical"] == (shown == turn["served"])
+        shared = len(set(shown) & set(turn["served"]))
+        assert turn["fidelity"]["overlap"] == round(shared / len(turn["served"]), 6)
+
+
+def test_what_was_served_is_told_whether_or_not_it_is_compared() -> None:
+    """Entry ids as recorded, an empty list apart from none, and the reranker by production's own word."""
+    served = [("kb-2", "kb-2"), (), None]
+    turns = [Asked("?", entries(["a"], "kb"), {"A": [1.0], "B": [1.0]}, served=each, served_by="v3") for each in served]
+    run, outcomes = run_of([session_of("s", "acme", turns, "AB")], (COSINE, MINILM), RunConfig())
+    found = document(run, outcomes)["sessions"][0]["turns"]
+    assert [turn["served"] for turn in found] == [["kb-2", "kb-2"], [], None]
+    assert [(turn["served_by"], turn["fidelity"]) for turn in found] == [("v3", None)] * 3
 
 
 @EVERY_RUN

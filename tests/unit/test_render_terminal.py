@@ -20,7 +20,18 @@ from shadowdiff.records import (
     Side,
 )
 from shadowdiff.render.formats import FORMATS, renderer_for
-from tests.render_cases import BM25, COSINE, MINILM, Asked, descending, entries, hard_run, run_of, session_of
+from tests.render_cases import (
+    BM25,
+    COSINE,
+    MINILM,
+    Asked,
+    descending,
+    entries,
+    hard_run,
+    run_of,
+    served_run,
+    session_of,
+)
 
 POOL = entries(["Alpha", "Beta", "Gamma", "Delta"], "kb")
 TOP_2 = RunConfig(top_k=2)
@@ -266,3 +277,34 @@ def test_every_format_has_a_renderer_and_no_other() -> None:
     ]
     with pytest.raises(ConfigError, match="no output format 'jsno'; use one of terminal, json, jsonl"):
         renderer_for("jsno")
+
+
+def test_a_turn_unlike_what_was_served_is_noted_where_that_is_the_exception() -> None:
+    """Where production is reproduced, the one turn that is not so; neither near-ties nor a rule are news."""
+    assert drawn(*served_run(doubtful=False)).count("differs from what production served") == 1
+    assert "B differs from what production served, first at rank 3\n" in drawn(*served_run(doubtful=False))
+    assert "differs from what production served" not in drawn(*served_run(doubtful=True))
+
+
+def of_served(served: tuple[str, ...] | None, config: RunConfig, b: Sequence[float] | str = AS_GIVEN) -> str:
+    """One turn of which this was served, drawn."""
+    turn = Asked("?", POOL, {"A": AS_GIVEN, "B": b}, served=served)
+    return drawn(*run_of([session_of("s", "acme", [turn], "AB")], (COSINE, MINILM), config))
+
+
+def test_a_named_side_with_nothing_to_compare_says_why() -> None:
+    """Nothing served, or the side failed; where the side is only assumed and nothing was served, not a word."""
+    named, assumed = RunConfig(production="B"), RunConfig(production="A", production_assumed=True)
+    assert "Nothing was compared: no turn has a record of what was served." in of_served(None, named)
+    failed = of_served(("kb-1",), named, "HTTP 503")
+    assert "Nothing was compared: B failed on all 1 turn with something served." in failed
+    assert "Fidelity" not in of_served(None, assumed)
+    assert "Fidelity" not in of_served(("kb-1",), RunConfig())
+
+
+def test_a_side_that_is_only_assumed_is_called_so() -> None:
+    """Whoever did not say which side is production's is told which one was taken, and how to say it."""
+    assert "A is taken for production's reranker" in of_served(
+        ("kb-1",), RunConfig(production="A", production_assumed=True)
+    )
+    assert "is taken for" not in of_served(("kb-1",), RunConfig(production="A"))

@@ -1,0 +1,77 @@
+"""Aligned tables of figures, and wrapped sentences beside them: what the closing blocks are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from shadowdiff.records import Estimate
+from shadowdiff.render.lines import DIM, Line, Span
+from shadowdiff.render.sessions import INDENT
+from shadowdiff.render.text import cells, fit, wrap
+
+GAP = 3
+
+
+class Figure(NamedTuple):
+    """A table cell: a number, right-aligned in its column, and what qualifies it."""
+
+    number: str
+    note: str = ""
+
+
+class TableRow(NamedTuple):
+    """A label and one figure per column."""
+
+    label: str
+    figures: list[Figure]
+
+
+def sentence(text: str, width: int, style: str = "") -> Iterator[Line]:
+    """The text within `width` cells, in a few lines at most."""
+    return ([Span(INDENT), Span(line, style)] for line in wrap(text, width - len(INDENT), 4))
+
+
+def share_of(part: int, whole: int) -> Figure:
+    """A count of so many."""
+    return Figure(f"{part:,}", f"of {whole:,}")
+
+
+def mean(estimate: Estimate, places: int) -> Figure:
+    """A mean with its interval."""
+    if estimate.value is None:
+        return Figure("–")
+    if estimate.low is None or estimate.high is None:
+        return Figure(f"{estimate.value:.{places}f}")
+    return Figure(f"{estimate.value:.{places}f}", f"[{estimate.low:.{places}f}, {estimate.high:.{places}f}]")
+
+
+def table(headings: Sequence[str], rows: Sequence[TableRow], width: int) -> Iterator[Line]:
+    """An aligned table; columns that do not fit beside the others follow below, under the same labels."""
+    columns = [_column(heading, [row.figures[at] for row in rows]) for at, heading in enumerate(headings)]
+    widths = [cells(column[0]) + GAP for column in columns]
+    label_cells = min(max(cells(row.label) for row in rows) + len(INDENT), width - max(widths))
+    labels = [fit(label, label_cells) for label in ["", *(INDENT + row.label for row in rows)]]
+    for number, group in enumerate(_groups(widths, width - label_cells)):
+        yield from [[]] if number else []
+        for line, label in enumerate(labels):
+            texts = (" " * GAP + columns[at][line] for at in group)
+            yield [Span(label), Span("".join(texts), "" if line else DIM)]
+
+
+def _groups(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Indexes of columns that stand side by side."""
+    groups: list[list[int]] = [[]]
+    for at, width in enumerate(widths):
+        if groups[-1] and sum(widths[other] for other in groups[-1]) + width > room:
+            groups.append([])
+        groups[-1].append(at)
+    return groups
+
+
+def _column(heading: str, figures: Sequence[Figure]) -> list[str]:
+    """Heading and figures, all of one width: numbers end, and notes start, at one place."""
+    number_cells = max(cells(figure.number) for figure in figures)
+    texts = [f"{figure.number:>{number_cells}} {figure.note}" for figure in figures]
+    width = max(cells(text) for text in [heading, *texts])
+    return [fit(text, width) for text in [heading, *texts]]
