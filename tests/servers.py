@@ -101,8 +101,7 @@ class Bouncer:
     def before(cls, url: str, directory: Path) -> Bouncer:
         """Start it before this server."""
         server, port = parse_url(url), free_port()
-        directory.mkdir()
-        directory.chmod(0o777)
+        _open_to_all(directory)
         settings = directory / "pgbouncer.ini"
         settings.write_text(
             f"[databases]\n{server.database} = host={server.query['host']} port={server.query['port']} user=postgres\n"
@@ -136,12 +135,10 @@ class Standby:
         primary = parse_url(url)
         # Each major version of the server has a directory of its own, and the copy needs the same one.
         programs = _running_programs(int(_postmaster_pid(Path(str(primary.query["host"])))))
-        directory.mkdir()
-        if UNPRIVILEGED:
-            shutil.chown(directory, UNPRIVILEGED)
+        _open_to_all(directory)
         where = ["-h", str(primary.query["host"]), "-p", str(primary.query["port"]), "-U", "postgres"]
         copy = [str(programs / "pg_basebackup"), *where, "-D", str(directory / "copy"), "-R", "-X", "stream"]
-        subprocess.run([*copy, "-c", "fast"], check=True, user=UNPRIVILEGED, cwd=directory, capture_output=True)
+        subprocess.run([*copy, "-c", "fast"], check=True, user=UNPRIVILEGED, cwd=directory, stderr=subprocess.DEVNULL)
         options = ["-h", "", "-k", str(directory), "-p", "5432", "-c", "max_standby_streaming_delay=0"]
         process = subprocess.Popen(
             [str(programs / "postgres"), "-D", str(directory / "copy"), *options],
@@ -159,6 +156,13 @@ class Standby:
         """End it."""
         self.process.send_signal(signal.SIGQUIT)
         self.process.wait()
+
+
+def _open_to_all(directory: Path) -> None:
+    """Make it, for whoever the server runs as; pytest's own directories are closed to others."""
+    directory.parent.chmod(0o755)
+    directory.mkdir()
+    directory.chmod(0o777)
 
 
 def _postmaster_pid(directory: Path) -> str:

@@ -48,7 +48,7 @@ def status(invocation: Invocation) -> None:
     from shadowdiff.store import migrate
 
     settings = invocation.settings
-    if settings.database_url is None:
+    if invocation.needs_embedded:
         url = running_url(settings.home)
         click.echo(f"embedded Postgres in {settings.home}: {'running' if url else 'not running'}")
         if url is None:
@@ -71,7 +71,9 @@ def stop(invocation: Invocation) -> None:
 
 
 def _branches(invocation: Invocation) -> list[tuple[str, tuple[Branch, ...]]]:
-    """Each configured database with the tables that belong there."""
+    """Each configured database with the tables that belong there; none of ours belongs into a mapped source."""
+    if invocation.is_mapped:
+        return [(invocation.store_url, ("store",))]
     if invocation.source_url == invocation.store_url:
         return [(invocation.source_url, ("store", "source"))]
     return [(invocation.store_url, ("store",)), (invocation.source_url, ("source",))]

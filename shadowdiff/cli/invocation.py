@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shadowdiff.config import Settings, load_settings
+from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
     from shadowdiff.retry import Retries
@@ -43,8 +44,29 @@ class Invocation:
         """
         if self.embedded_only:
             return self._embedded_url
-        own = None if self.settings.source.is_mapped else self.source_url
+        own = None if self.is_mapped else self.source_url
         return self.settings.store_url or own or self._embedded_url
+
+    @property
+    def loading_url(self) -> str:
+        """The database that bundles are loaded into. Raises ConfigError where the source is the user's own schema."""
+        if self.is_mapped:
+            raise ConfigError(
+                "[source] maps a schema of your own, which is only ever read; load bundles where this "
+                "shadowdiff.toml does not stand, or with --config OTHER.toml"
+            )
+        return self.source_url
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the source is somebody else's schema, in which nothing of ours may be made."""
+        return self.settings.source.is_mapped and not self.embedded_only
+
+    @property
+    def needs_embedded(self) -> bool:
+        """Whether source or store is the embedded server."""
+        settings = self.settings
+        return settings.database_url is None or (self.is_mapped and settings.store_url is None)
 
     @cached_property
     def mapping(self) -> SourceMapping:

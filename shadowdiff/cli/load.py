@@ -51,8 +51,9 @@ def load_bundle(invocation: Invocation, bundle: Bundle, embedder: str | None = N
     from shadowdiff.store.ingest import ingest, ingest_labels
     from shadowdiff.store.migrate import require_current
 
-    together = invocation.store_url == invocation.source_url
-    source, store = store_engine(invocation.source_url), store_engine(invocation.store_url)
+    source_url = invocation.loading_url
+    together = invocation.store_url == source_url
+    source, store = store_engine(source_url), store_engine(invocation.store_url)
     require_current(source, "source")
     require_current(store, "store")
     embeddings = bundle.embeddings or (_computed(bundle, embedder) if embedder else None)

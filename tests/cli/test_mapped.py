@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from sqlalchemy import text
+
 from shadowdiff.database import store_engine
 from shadowdiff.sources.bundle import Bundle
-from tests.conftest import MODEL, Cli
+from tests.conftest import MODEL, SAMPLE, Cli
 from tests.strangers import MAPPING, Renamed, fill
 
 ID_OR_TIME = ("run_id", "started_at", "finished_at")
@@ -66,3 +68,26 @@ def test_the_same_sessions_give_the_same_rankings_as_through_our_own_schema(
     assert len(one["sessions"]) == int(arguments[1])
     assert {session["started_at"] for session in one["sessions"]} == {s["started_at"] for s in other["sessions"]}
     assert comparable(one, {}) == comparable(other, names.back())
+
+
+def test_nothing_is_ever_made_in_a_mapped_database(cli: Cli, stranger: tuple[str, Renamed], tmp_path: Path) -> None:
+    """Without a store of its own, runs go to the embedded server; `db upgrade` and `load` leave the source alone."""
+    here, home = tmp_path / "here", {"SHADOWDIFF_HOME": str(tmp_path / "home")}
+    here.mkdir()
+    (here / "shadowdiff.toml").write_text(f"[database]\nurl = {json.dumps(stranger[0])}\n{MAPPING}", encoding="utf-8")
+    status = cli("db", "status", cwd=here, env=home)
+    assert (status.code, status.out) == (0, f"embedded Postgres in {tmp_path / 'home'}: not running\n")
+    try:
+        assert cli("db", "upgrade", cwd=here, env=home).out.endswith("store tables are up to date\n")
+        done = cli("replay", "--last", "1", "--latency", "0", cwd=here, env=home)
+        assert (done.code, done.err) == (0, "")
+        assert len(cli("runs", cwd=here, env=home).out.splitlines()) == 2
+        refused = cli("load", str(SAMPLE), cwd=here, env=home)
+        assert refused.code == 2
+        assert "[source] maps a schema of your own, which is only ever read" in refused.err
+    finally:
+        cli("db", "stop", cwd=here, env=home)
+    engine = store_engine(stranger[0])
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT to_regnamespace('shadowdiff')")) is None
+    engine.dispose()
