@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from shadowdiff.distinct import DistinctPairs
 from shadowdiff.fidelity import FidelityTally
 from shadowdiff.records import (
     NOISE_SIDE,
@@ -138,8 +139,8 @@ class _PairTally:
     turn_only_in_a: int = 0
     turn_only_in_b: int = 0
     near_tie_entries: int = 0
-    distinct_a: set[tuple[str, str]] = field(default_factory=set)
-    distinct_b: set[tuple[str, str]] = field(default_factory=set)
+    distinct_a: DistinctPairs = field(default_factory=DistinctPairs)
+    distinct_b: DistinctPairs = field(default_factory=DistinctPairs)
     per_session: _PerSession = field(default_factory=_PerSession)
 
     def add(self, org_id: str, session: SessionDiff, diffs: Sequence[TurnDiff | None]) -> None:
@@ -156,8 +157,8 @@ class _PairTally:
         self.only_in_a += len(session.only_in_a)
         self.only_in_b += len(session.only_in_b)
         self.both += len(session.both)
-        self.distinct_a.update((org_id, entry_id) for entry_id in session.both + session.only_in_a)
-        self.distinct_b.update((org_id, entry_id) for entry_id in session.both + session.only_in_b)
+        self.distinct_a.update(org_id, session.both + session.only_in_a)
+        self.distinct_b.update(org_id, session.both + session.only_in_b)
 
     def _add_turns(self, completed: Iterable[TurnDiff]) -> None:
         for diff in completed:

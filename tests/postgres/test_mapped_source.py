@@ -359,3 +359,32 @@ def test_a_mapping_that_does_not_fit_says_where(opened: Open, parts: dict[str, s
     """The part, and what the server or the reader found."""
     with pytest.raises((ConfigError, SourceError), match=reason):
         list(opened(**parts).sessions(Window()))
+
+
+def test_a_session_that_is_being_written_is_seen_as_of_one_moment(opened: Open, writer: Engine) -> None:
+    """A turn and a pool that are committed between two statements of a read are not in it, and are in the next."""
+    run(
+        writer,
+        "CREATE TABLE t (k int, at timestamptz DEFAULT now())",
+        "CREATE TABLE p (t int, e text)",
+        "INSERT INTO t VALUES (1)",
+        "INSERT INTO p VALUES (1, 'a')",
+    )
+    source = opened(
+        turns="SELECT 'a' AS session_id, k AS turn_id, 'q' AS query, at AS asked_at FROM t",
+        pool="SELECT t AS turn_id, e AS entry_id, 1 AS rank FROM p",
+    )
+    assert len(only(source).turns) == 1
+    written: list[str] = []
+
+    def write_meanwhile(*arguments: Any) -> None:
+        if "asked_at" in arguments[2] and not written:
+            written.append(arguments[2])
+            run(writer, "INSERT INTO t VALUES (2)", "INSERT INTO p VALUES (1, 'b'), (2, 'c')")
+
+    event.listen(source._engine, "before_cursor_execute", write_meanwhile)
+    (during,) = source.sessions(Window(session_ids=("a",)))
+    assert [turn.recorded_pool for turn in during.turns] == [(RecordedEntry("a"),)]
+    assert written
+    after = only(source)
+    assert [len(turn.recorded_pool or ()) for turn in after.turns] == [2, 1]

@@ -1,0 +1,30 @@
+"""Distinct pairs are counted as a set would count them, in eight bytes each."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shadowdiff.distinct import MERGE_AT_LEAST, DistinctPairs
+
+NAMES = st.text(st.characters(exclude_categories=()), max_size=3)
+
+
+@given(st.lists(st.tuples(NAMES, st.lists(NAMES, max_size=5)), max_size=30))
+def test_it_counts_as_a_set_does(added: list[tuple[str, list[str]]]) -> None:
+    """In whatever order, and asked in between; org and entry never run together."""
+    found, expected = DistinctPairs(), set()
+    for org_id, entry_ids in added:
+        found.update(org_id, entry_ids)
+        expected |= {(org_id, entry_id) for entry_id in entry_ids}
+        assert len(found) == len(expected)
+
+
+def test_what_is_added_is_merged_as_it_comes() -> None:
+    """Ten times the same thousands take the room of one."""
+    found = DistinctPairs()
+    for _ in range(10):
+        found.update("acme", map(str, range(3 * MERGE_AT_LEAST)))
+        assert len(found._sorted) + len(found._added) <= 6 * MERGE_AT_LEAST
+    found.update("zeta", ["1"])
+    assert len(found) == 3 * MERGE_AT_LEAST + 1
