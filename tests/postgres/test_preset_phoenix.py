@@ -1,4 +1,4 @@
-"""The phoenix preset on what a real Phoenix server wrote, against what was sent to it: see fixtures/phoenix/record.py."""
+"""The phoenix preset on what a real Phoenix wrote, against what was sent to it: see fixtures/phoenix/record.py."""
 
 from __future__ import annotations
 
