@@ -66,7 +66,7 @@ INSERT INTO desk.articles
 SELECT md5('article' || number)::uuid, md5('tenant' || number / :per_org)::uuid,
        desk.phrase(number, 1, 5, :vocabulary), desk.phrase(number, 2, 30, :vocabulary),
        timestamp '2025-06-01' + desk.draw(number, 3, 400) * interval '1 day'
-  FROM generate_series(0, :orgs * :per_org - 1) AS number
+  FROM generate_series(0, CAST(:orgs AS bigint) * :per_org - 1) AS number
 """
 
 CHATS = """

@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Subquery,
     Text,
+    TextClause,
     bindparam,
     cast,
     column,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import NullType, UserDefinedType
 
 from shadowdiff.errors import ConfigError, first_line
@@ -31,10 +33,10 @@ from shadowdiff.store.statements import texts
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult
+    from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.types import TypeEngine
 
-PLACEHOLDER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
-"""What SQLAlchemy would take for a bound parameter."""
+PLACEHOLDER = re.compile(r"(?<![:\w]):(\w+)")
 READ_ONLY_VIOLATION = "25006"
 TYPE_NAMES = text(
     "SELECT oid::bigint, format_type(CASE typtype WHEN 'd' THEN typbasetype ELSE oid END, -1) "
@@ -98,15 +100,40 @@ class Part:
         return cast(self.rows.c[name], Text).collate("C")
 
 
+class UserStatement(TextClause):
+    """A user's SQL as it was written: only `:name` of a parameter is bound, every other colon stands for itself."""
+
+    inherit_cache = True
+
+    def __init__(self, statement: str, parameters: Mapping[str, str]) -> None:
+        super().__init__("")
+        used = {found[1] for found in PLACEHOLDER.finditer(statement)}
+        self.text = statement
+        self._bindparams = {
+            name: bindparam(name, value, type_=String) for name, value in parameters.items() if name in used
+        }
+
+
+@compiles(UserStatement)
+def _as_written(element: UserStatement, compiler: SQLCompiler, **how: Any) -> str:
+    written, end = [], 0
+    for found in PLACEHOLDER.finditer(element.text):
+        bound = element._bindparams.get(found[1])  # noqa: SLF001
+        if bound is not None:
+            written += [_raw(compiler, element.text[end : found.start()]), compiler.process(bound, **how)]
+            end = found.end()
+    return "".join([*written, _raw(compiler, element.text[end:])])
+
+
+def _raw(compiler: SQLCompiler, written: str) -> str:
+    """Text that the driver hands on as it is: per cent signs are its placeholders."""
+    return str(compiler.post_process_text(written))  # type: ignore[no-untyped-call]
+
+
 def wrapped(statement: str, name: str, parameters: Mapping[str, str], columns: Mapping[str, str]) -> Subquery:
-    """A user's statement as a table expression. Only `:name` of a parameter is bound; other colons are their own."""
-    spelled = PLACEHOLDER.sub(
-        lambda found: found[0] if found[1] in parameters else f"\\{found[0]}", statement.replace("\\:", "\\\\:")
-    )
-    used = {found[1] for found in PLACEHOLDER.finditer(spelled)}
-    binds = [bindparam(key, value, type_=String) for key, value in parameters.items() if key in used]
+    """A user's statement as a table expression."""
     # The line break ends a comment that the statement may end in.
-    clause = text(f"{spelled}\n").bindparams(*binds)
+    clause = UserStatement(f"{statement}\n", parameters)
     return clause.columns(*(column(key, _type(kind)) for key, kind in columns.items())).subquery(name)
 
 

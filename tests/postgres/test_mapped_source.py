@@ -293,14 +293,17 @@ def test_hostile_values_are_values(opened: Open, writer: Engine, value: str) -> 
     source = opened(
         sessions="SELECT s AS session_id, o AS org_id, now() AS started_at FROM kb",
         turns="SELECT s AS session_id, k AS turn_id, :question AS query, now() AS asked_at, ARRAY[k] AS served FROM kb",
-        entries="SELECT o AS org_id, k AS entry_id, ':x %s 50%' || E'\\\\:' || '12:30'::time AS body FROM kb",
+        entries=(
+            "SELECT o AS org_id, k AS entry_id, ' :x :a:b %s 50%' || E'\\\\:q' || '12:30'::time AS body FROM kb "
+            "WHERE :question::text <> k || 'x'"
+        ),
         parameters={"question": value, "unused": value},
     )
     assert source.session_ids(Window(session_ids=(value,), org_ids=(value,))) == [value]
     (session,) = source.sessions(Window(session_ids=(value,)))
     (turn,) = session.turns
     assert (session.org_id, turn.turn_id, turn.query, turn.served) == (value, value, value, (value,))
-    assert source.entries({value: {value}})[value, value].body == ":x %s 50%\\:12:30:00"
+    assert source.entries({value: {value}})[value, value].body == " :x :a:b %s 50%\\:q12:30:00"
     assert source.turn_vectors([value]) == {}
     with pytest.raises(ConfigError, match="entries: relation"):
         opened(entries="{table}", identifiers={"table": value}).org_entries("o")
