@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO, runtime_checkable
 
+from shadowdiff.findings import Finding
 from shadowdiff.records import Entry, Pool, RecordedEntry, Run, Session, SessionOutcome, Turn, Window
 
 if TYPE_CHECKING:
@@ -155,6 +156,24 @@ class Prepares(Protocol):
 
     def prepare(self) -> None:
         """Load it. Raises ConfigError."""
+        ...
+
+
+@runtime_checkable
+class Truncates(Protocol):
+    """A Reranker that can tell what it would cut to fit its model, without scoring it."""
+
+    def truncated(self, requests: Sequence[ScoreRequest]) -> Sequence[Sequence[bool]]:
+        """Per request, whether each document would be cut, in input order. Raises RerankerError as scoring would."""
+        ...
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A reranker that can say how it stands before it is used: credentials, reachability, quotas."""
+
+    def check(self, online: bool) -> Iterable[Finding]:
+        """What `shadowdiff doctor` should print of it. Opens no connection, and so spends nothing, unless `online`."""
         ...
 
 

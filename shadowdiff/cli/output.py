@@ -87,7 +87,7 @@ def write_run(run: Run, store: RunStore, options: OutputOptions) -> None:
         renderer = renderer_for(
             options.format,
             width=options.width or width_of(out),
-            color=_colored(options.color, out),
+            color=colored(options.color, out),
             full_rankings=options.full_rankings,
             only_changed=options.only_changed,
         )
@@ -123,7 +123,8 @@ def width_of(out: TextIO) -> int:
     return WIDTH_IN_A_PIPE
 
 
-def _colored(choice: str, out: TextIO) -> bool:
+def colored(choice: str, out: TextIO) -> bool:
+    """Whether to colour: as chosen, or on a terminal that is not told otherwise."""
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):

@@ -76,6 +76,10 @@ class OnnxCrossEncoder:
             scores.update(zip(batch, self._run(batch), strict=True))
         return [PairScores(tuple(scores[pair] for pair in row), tuple(pair.truncated for pair in row)) for row in pairs]
 
+    def truncated(self, requests: Sequence[ScoreRequest]) -> Sequence[Sequence[bool]]:
+        """Per request, whether each document would be cut. Tokenises only."""
+        return [[pair.truncated for pair in row] for row in self._encoder.encode(requests)]
+
     def _batches(self, ordered: Sequence[EncodedPair]) -> list[Sequence[EncodedPair]]:
         """Runs of pairs, shortest first, whose padded size stays within the token budget."""
         batches: list[Sequence[EncodedPair]] = []

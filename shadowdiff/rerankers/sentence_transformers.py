@@ -78,6 +78,10 @@ class SentenceTransformersReranker:
             PairScores(tuple(scores[pair] for pair, _ in row), tuple(truncated for _, truncated in row)) for row in cut
         ]
 
+    def truncated(self, requests: Sequence[ScoreRequest]) -> Sequence[Sequence[bool]]:
+        """Per request, whether each document would be cut. Tokenises only."""
+        return [[truncated for _, truncated in self._cut(request)] for request in requests]
+
     def _predict(self, pairs: list[tuple[str, str]]) -> list[float]:
         if not pairs:
             return []

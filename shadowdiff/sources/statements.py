@@ -115,6 +115,35 @@ def entries_by_id(entries: Part, wanted: Mapping[str, set[str]]) -> Select[Any]:
     return select(*_entry_columns(entries)).where(_is_wanted(entries, wanted))
 
 
+def entries_held(entries: Part, wanted: Mapping[str, set[str]]) -> Select[Any]:
+    """Which of the entries wanted are there, and when they were changed; no texts."""
+    columns = [entries.as_text("org_id"), entries.as_text("entry_id"), entries.value("updated_at")]
+    return select(*columns).where(_is_wanted(entries, wanted))
+
+
+def owners(entries: Part, entry_ids: Sequence[str], limit: int) -> Select[Any]:
+    """Orgs that have entries of these ids, whichever org that is."""
+    columns = [entries.as_text("org_id"), entries.as_text("entry_id")]
+    return select(*columns).where(entries.is_among("entry_id", entry_ids)).limit(limit)
+
+
+def some_vectors(entries: Part, limit: int) -> Select[Any]:
+    """Embeddings of whichever entries come first, those without one among them."""
+    columns = [entries.as_text("org_id"), entries.as_text("entry_id"), readable_vector(entries, "embedding")]
+    return select(*columns).limit(limit)
+
+
+def started_since(sessions: Part, window: Window, zone: tzinfo) -> Select[Any]:
+    """How many sessions the window selects, up to its `last`, and when the oldest of them started."""
+    counted: Any = selection(sessions, window, zone).add_columns(sessions.rows.c.started_at).subquery("counted")
+    return select(func.count().label("count"), func.min(counted.c.started_at).label("oldest")).select_from(counted)
+
+
+def without_start(sessions: Part) -> Select[Any]:
+    """A session that has no start, if there is one."""
+    return select(sessions.as_text("session_id")).where(sessions.rows.c.started_at.is_(None)).limit(1)
+
+
 def _is_of_org(entries: Part, org_id: str) -> ColumnElement[bool]:
     return entries.is_among("org_id", [org_id]) if entries.has("org_id") else true()
 

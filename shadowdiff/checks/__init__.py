@@ -1,0 +1,1 @@
+"""What `shadowdiff doctor` looks at. Only the command line imports this room."""

@@ -1,0 +1,112 @@
+"""Entries that pools and served lists name: gone, another org's, changed since, or named twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from shadowdiff.checks.checkup import Checkup
+from shadowdiff.checks.sample import SampledTurn
+from shadowdiff.findings import Finding, fail, ok, warn
+from shadowdiff.sources import statements
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+MOST_LOOKED_FOR = 1_000
+"""Missing entries that are looked for in other orgs."""
+OWNERS_READ = 5_000
+
+
+def looked_up(checkup: Checkup) -> Iterator[Finding]:
+    """Nothing of its own: where the lookup fails, say because ids are of another type, it fails once and here."""
+    checkup.held  # noqa: B018 a cached property
+    yield from ()
+
+
+def entries_in_pools(checkup: Checkup) -> Iterator[Finding]:
+    """Whether the knowledge base still holds what pools name, and holds it for the turn's own org."""
+    named = [(turn, entry_id) for turn in checkup.sample.turns for entry_id in turn.pool or ()]
+    if not named or not checkup.parts.has("entries"):
+        return
+    missing = [(turn, entry_id) for turn, entry_id in named if (turn.org_id, entry_id) not in checkup.held]
+    elsewhere = _owners(checkup, sorted({entry_id for _, entry_id in missing})[:MOST_LOOKED_FOR]) if missing else {}
+    leaked = [(turn, entry_id, elsewhere[entry_id]) for turn, entry_id in missing if entry_id in elsewhere]
+    if leaked:
+        yield _leak(leaked, len(named))
+    gone = len(missing) - len(leaked)
+    if gone:
+        share = f"{gone:,} of {len(named):,} places in pools ({gone / len(named):.1%})"
+        told = f"{share} name an entry that is no longer there"
+        yield warn("entries in pools", told, "a replay leaves them out and counts them; replay soon after the turns")
+    elif not leaked:
+        yield ok("entries in pools", f"all {len(named):,} places name an entry of the turn's own org")
+
+
+def _leak(leaked: list[tuple[SampledTurn, str, str]], named: int) -> Finding:
+    turn, entry_id, owner = leaked[0]
+    told = (
+        f"{len(leaked):,} of {named:,} places in pools name an entry of another org: turn {turn.turn_id!r} of org "
+        f"{turn.org_id!r} has {entry_id!r}, which is {owner!r}'s"
+    )
+    return fail("leak", told, "mend production's retrieval filter, or org_id in [source], before anything else")
+
+
+def _owners(checkup: Checkup, entry_ids: list[str]) -> dict[str, str]:
+    """An org that has the entry, by entry id; nothing where all orgs share one knowledge base."""
+
+    def work(connection: Connection) -> dict[str, str]:
+        part = checkup.parts.get(connection, "entries")
+        if not part.has("org_id"):
+            return {}
+        rows = connection.execute(statements.owners(part, entry_ids, OWNERS_READ))
+        return {row.entry_id: row.org_id for row in rows if row.org_id is not None}
+
+    return checkup.read("looking for entries in other orgs", work)
+
+
+def repeats(checkup: Checkup) -> Iterator[Finding]:
+    """Whether pools name each entry once."""
+    pooled = [turn for turn in checkup.sample.turns if turn.pool is not None]
+    twice = [turn for turn in pooled if turn.repeats]
+    if twice:
+        told = f"{len(twice)} of {len(pooled)} pools name an entry twice, such as that of turn {twice[0].turn_id!r}"
+        yield warn(
+            "repeats", told, "are these chunks? A replay keeps each entry's best place; map chunk ids to see all"
+        )
+    elif pooled:
+        yield ok("repeats", f"each of {len(pooled)} pools names an entry once")
+
+
+def drift(checkup: Checkup) -> Iterator[Finding]:
+    """Whether entries changed after the turns that they were served on: their diff mixes two causes."""
+    if not checkup.read("describing entries", lambda connection: _has_changes(checkup, connection)):
+        return
+    compared = changed = 0
+    turns: set[str] = set()
+    for turn in checkup.sample.turns:
+        shown = turn.pool if turn.served is None else turn.served
+        for entry_id in shown or ():
+            updated_at = checkup.held.get((turn.org_id, entry_id))
+            if updated_at is None or turn.asked_at is None:
+                continue
+            compared += 1
+            if updated_at > turn.asked_at:
+                changed += 1
+                turns.add(turn.turn_id)
+    if changed:
+        told = (
+            f"{changed:,} of {compared:,} served entries changed after their turn ({changed / compared:.1%}), "
+            f"on {len(turns)} of {len(checkup.sample.turns)} turns"
+        )
+        remedy = (
+            "read such diffs with care: they mix the reranker with the changed text; newer sessions have less of it"
+        )
+        yield warn("KB drift", told, remedy)
+    elif compared:
+        yield ok("KB drift", f"none of {compared:,} served entries changed after its turn")
+
+
+def _has_changes(checkup: Checkup, connection: Connection) -> bool:
+    part = checkup.part(connection, "entries")
+    return part is not None and part.has("updated_at")
