@@ -82,29 +82,30 @@ def drift(checkup: Checkup) -> Iterator[Finding]:
     """Whether entries changed after the turns that they were served on: their diff mixes two causes."""
     if not checkup.read("describing entries", lambda connection: _has_changes(checkup, connection)):
         return
-    compared = changed = 0
-    turns: set[str] = set()
-    for turn in checkup.sample.turns:
-        shown = turn.pool if turn.served is None else turn.served
-        for entry_id in shown or ():
-            updated_at = checkup.held.get((turn.org_id, entry_id))
-            if updated_at is None or turn.asked_at is None:
-                continue
-            compared += 1
-            if updated_at > turn.asked_at:
-                changed += 1
-                turns.add(turn.turn_id)
+    turns = checkup.sample.turns
+    kind = "served" if any(turn.served for turn in turns) else "pooled"
+    compared = [pair for turn in turns for pair in _changes(checkup, turn)]
+    changed = [turn_id for turn_id, is_later in compared if is_later]
     if changed:
         told = (
-            f"{changed:,} of {compared:,} served entries changed after their turn ({changed / compared:.1%}), "
-            f"on {len(turns)} of {len(checkup.sample.turns)} turns"
+            f"{len(changed):,} of {len(compared):,} {kind} entries changed after their turn "
+            f"({len(changed) / len(compared):.1%}), on {len(set(changed))} of {len(turns)} turns"
         )
         remedy = (
             "read such diffs with care: they mix the reranker with the changed text; newer sessions have less of it"
         )
         yield warn("KB drift", told, remedy)
     elif compared:
-        yield ok("KB drift", f"none of {compared:,} served entries changed after its turn")
+        yield ok("KB drift", f"none of {len(compared):,} {kind} entries changed after its turn")
+
+
+def _changes(checkup: Checkup, turn: SampledTurn) -> Iterator[tuple[str, bool]]:
+    """For each entry that was served (where nothing is recorded, pooled): the turn, and whether it changed later."""
+    shown = turn.pool if turn.served is None else turn.served
+    for entry_id in shown or ():
+        updated_at = checkup.held.get((turn.org_id, entry_id))
+        if updated_at is not None and turn.asked_at is not None:
+            yield turn.turn_id, updated_at > turn.asked_at
 
 
 def _has_changes(checkup: Checkup, connection: Connection) -> bool:

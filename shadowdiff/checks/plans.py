@@ -89,7 +89,8 @@ def _warning(what: str, plan: Plan, scan: Plan, table: Table, rows: float) -> Fi
 
 def suggestion(plan: Plan, scan: Plan, table: Table) -> str:
     """An index as SQL where the plan shows plain columns, else what keeps the server from using one."""
-    columns = _filtered(scan) if "Filter" in scan else _sorted(plan, str(scan.get("Alias", "")))
+    compared = list(COMPARED.finditer(LITERAL.sub("''", scan.get("Filter", ""))))
+    columns = _filtered(compared) if compared else _sorted(plan, str(scan.get("Alias", "")))
     if columns:
         return f"CREATE INDEX CONCURRENTLY ON {'.'.join(map(quoted, table))} ({', '.join(columns)});"
     return (
@@ -98,13 +99,10 @@ def suggestion(plan: Plan, scan: Plan, table: Table) -> str:
     )
 
 
-def _filtered(scan: Plan) -> list[str]:
+def _filtered(compared: Sequence[re.Match[str]]) -> list[str]:
     """The columns that the scan compares; none where it compares an expression."""
-    condition = LITERAL.sub("''", scan.get("Filter", ""))
-    found = list(COMPARED.finditer(condition))
-    if any(comparison["cast"] for comparison in found):
-        return []
-    return list(dict.fromkeys(comparison["column"] for comparison in found))
+    is_plain = all(comparison["cast"] is None for comparison in compared)
+    return list(dict.fromkeys(comparison["column"] for comparison in compared)) if is_plain else []
 
 
 def _sorted(plan: Plan, alias: str) -> list[str]:
