@@ -85,18 +85,20 @@ class Patient:
         """With other connection limits."""
         return self.configured(limits=ConnectionLimits(**limits))
 
+    def examinee(self) -> Examinee:
+        """What the command line would have examined."""
+        return Examinee(
+            settings=self.settings,
+            mapping=lambda: source_mapping(self.settings.source),
+            source_url=lambda: str(self.settings.database_url),
+            store_url=lambda: str(self.settings.store_url),
+            sides=self.sides,
+            **self.examined,
+        )
+
     def examine(self) -> Findings:
         """Every finding, by check."""
-        return examined(
-            Examinee(
-                settings=self.settings,
-                mapping=lambda: source_mapping(self.settings.source),
-                source_url=lambda: str(self.settings.database_url),
-                store_url=lambda: str(self.settings.store_url),
-                sides=self.sides,
-                **self.examined,
-            )
-        )
+        return examined(self.examinee())
 
 
 def patient_settings(schema: str, database_url: str, store_url: str, home: Path) -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Select, text
 
@@ -22,16 +22,30 @@ LARGE = 10_000
 """Rows from which reading a whole table is worth a warning."""
 LAST = 10
 NAME = r'(?:"(?:[^"]|"")+"|\w+)'
+PLAIN_NAME = re.compile(r"[a-z_][a-z0-9_$]*")
 PLAIN_COLUMN = re.compile(rf"(?:{NAME}\.)?(?P<column>{NAME})(?P<order>(?: DESC)?(?: NULLS (?:FIRST|LAST))?)")
 COMPARED = re.compile(rf"(?:{NAME}\.)?(?P<column>{NAME})(?P<cast>\)::[\w ]+)?\)* = ")
 LITERAL = re.compile(r"'(?:[^']|'')*'")
 """A value in a condition: whatever it holds is no name."""
-ROWS_OF = text("""
-SELECT CASE WHEN reltuples < 0 THEN pg_relation_size(class.oid) / 100 ELSE reltuples END
+TABLE = text("""
+SELECT CASE WHEN reltuples < 0 THEN pg_relation_size(class.oid) / 100 ELSE reltuples END AS rows,
+       ARRAY(SELECT attname FROM pg_attribute
+              WHERE attrelid = class.oid AND atttypid = CAST('varchar' AS regtype)) AS varchars
   FROM pg_class AS class
  WHERE class.oid = to_regclass(format('%I.%I', CAST(:schema AS text), CAST(:name AS text)))
 """)
-"""As the server estimates them; of a table that was never analyzed, a guess from its size."""
+"""Rows as the server estimates them; of a table that was never analyzed, a guess from its size."""
+
+
+class Scan(NamedTuple):
+    """A large table that would be read whole."""
+
+    node: Plan
+    table: Table
+    rows: float
+    varchars: frozenset[str]
+    """Columns that the server compares as text by itself: a cast around them is nobody's mistake."""
+
 
 Planned = Callable[["Connection", Checkup], Select[Any] | None]
 
@@ -52,7 +66,7 @@ def by_id(name: str, what: str, statement: Planned) -> Callable[[Checkup], Itera
 
 
 def _planned(checkup: Checkup, what: str, statement: Planned) -> Iterator[Finding]:
-    def work(connection: Connection) -> tuple[Plan, list[tuple[Plan, Table, float]]] | None:
+    def work(connection: Connection) -> tuple[Plan, list[Scan]] | None:
         planned = statement(connection, checkup)
         if planned is None:
             return None
@@ -63,45 +77,49 @@ def _planned(checkup: Checkup, what: str, statement: Planned) -> Iterator[Findin
     if found is None:
         return
     plan, scans = found
-    yield from (_warning(what, plan, *scan) for scan in scans)
+    yield from (_warning(what, plan, scan) for scan in scans)
     if not scans:
         yield ok(what, _how(plan))
 
 
-def _large_scans(connection: Connection, plan: Plan) -> Iterator[tuple[Plan, Table, float]]:
-    """Whole tables that would be read although they are large, with their rows."""
+def _large_scans(connection: Connection, plan: Plan) -> Iterator[Scan]:
+    """Whole tables that would be read although they are large, each once."""
     seen: set[Table] = set()
     for node in nodes(plan):
         table = (node.get("Schema", ""), node.get("Relation Name", ""))
         if node["Node Type"] == "Seq Scan" and table not in seen:
             seen.add(table)
-            rows = connection.execute(ROWS_OF, {"schema": table[0], "name": table[1]}).scalar() or 0
-            if rows > LARGE:
-                yield node, table, float(rows)
+            found = connection.execute(TABLE, {"schema": table[0], "name": table[1]}).first()
+            if found is not None and found.rows > LARGE:
+                yield Scan(node, table, found.rows, frozenset(map(quoted_if_needed, found.varchars)))
 
 
-def _warning(what: str, plan: Plan, scan: Plan, table: Table, rows: float) -> Finding:
-    told = f"all of {'.'.join(table)} is read ({rows:,.0f} rows) for each batch"
-    if what == "newest sessions":
-        told = f"all of {'.'.join(table)} is read ({rows:,.0f} rows) to find the newest {LAST}"
-    return warn(what, told, suggestion(plan, scan, table))
+def quoted_if_needed(name: str) -> str:
+    """The name as plans write it."""
+    return name if PLAIN_NAME.fullmatch(name) else quoted(name)
 
 
-def suggestion(plan: Plan, scan: Plan, table: Table) -> str:
+def _warning(what: str, plan: Plan, scan: Scan) -> Finding:
+    told = f"all of {'.'.join(scan.table)} is read ({scan.rows:,.0f} rows)"
+    purpose = f"to find the newest {LAST}" if what == "newest sessions" else "for each batch"
+    return warn(what, f"{told} {purpose}", _suggestion(plan, scan))
+
+
+def _suggestion(plan: Plan, scan: Scan) -> str:
     """An index as SQL where the plan shows plain columns, else what keeps the server from using one."""
-    compared = list(COMPARED.finditer(LITERAL.sub("''", scan.get("Filter", ""))))
-    columns = _filtered(compared) if compared else _sorted(plan, str(scan.get("Alias", "")))
+    compared = list(COMPARED.finditer(LITERAL.sub("''", scan.node.get("Filter", ""))))
+    columns = _filtered(compared, scan.varchars) if compared else _sorted(plan, str(scan.node.get("Alias", "")))
     if columns:
-        return f"CREATE INDEX CONCURRENTLY ON {'.'.join(map(quoted, table))} ({', '.join(columns)});"
+        return f"CREATE INDEX CONCURRENTLY ON {'.'.join(map(quoted, scan.table))} ({', '.join(columns)});"
     return (
         "let the SQL of [source] give the column as it is stored, so that the filter and the order reach the table: "
         "no expression or cast around it, and no DISTINCT, LIMIT or window function over other columns above it"
     )
 
 
-def _filtered(compared: Sequence[re.Match[str]]) -> list[str]:
+def _filtered(compared: Sequence[re.Match[str]], varchars: frozenset[str]) -> list[str]:
     """The columns that the scan compares; none where it compares an expression."""
-    is_plain = all(comparison["cast"] is None for comparison in compared)
+    is_plain = all(comparison["cast"] is None or comparison["column"] in varchars for comparison in compared)
     return list(dict.fromkeys(comparison["column"] for comparison in compared)) if is_plain else []
 
 

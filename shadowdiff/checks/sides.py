@@ -36,6 +36,7 @@ def sides(checkup: Checkup) -> Iterator[Finding]:
 def _side(checkup: Checkup, check: str, text: str) -> Iterator[Finding]:
     try:
         contender = _loaded(text, checkup)
+        found = _said_by(contender, checkup.examinee.online)
     except ShadowdiffError as error:
         yield fail(check, f"{text}: {error}")
         return
@@ -46,8 +47,11 @@ def _side(checkup: Checkup, check: str, text: str) -> Iterator[Finding]:
     side = contender.side
     spec = "" if side.spec == text else f" ({side.spec})"
     yield ok(check, f"{text}{spec} can be loaded; fingerprint {side.fingerprint[:FINGERPRINT_CHARS]}")
-    if isinstance(contender.reranker, Checkable):
-        yield from contender.reranker.check(checkup.examinee.online)
+    yield from found
+
+
+def _said_by(contender: Contender, online: bool) -> list[Finding]:
+    return list(contender.reranker.check(online)) if isinstance(contender.reranker, Checkable) else []
 
 
 def _loaded(text: str, checkup: Checkup) -> Contender:
@@ -118,7 +122,9 @@ def _cut(name: str, requests: Sequence[ScoreRequest], truncates: Truncates) -> I
     if refused:
         told = f"{name}: {len(refused)} of {len(requests)} turns would fail, such as by this: {refused[0]}"
         yield warn("truncation", told, "raise max_length if the model allows it")
-    told = f"{name}: {sum(marks)} of {len(marks)} documents would be cut ({sum(marks) / max(len(marks), 1):.1%})"
+    if not marks:
+        return
+    told = f"{name}: {sum(marks)} of {len(marks)} documents would be cut ({sum(marks) / len(marks):.1%})"
     if sum(marks) > NOTABLE_SHARE * len(marks):
         remedy = "raise max_length if the model allows it, or rank shorter passages: what is cut off is never read"
         yield warn("truncation", told, remedy)

@@ -178,6 +178,21 @@ def test_an_expression_that_no_index_serves(patient: Patient) -> None:
         assert "as it is stored" in the_one(found, check, WARN).do
 
 
+def test_text_of_a_bounded_length_is_a_plain_column(patient: Patient) -> None:
+    """The server compares varchar as text by itself: that is no expression, and an index on it serves."""
+    many(patient)
+    patient.sql("DROP INDEX {s}.message_chat")
+    patient.sql('ALTER TABLE {s}.message RENAME chat TO "chat Id"')
+    patient.sql('ALTER TABLE {s}.message ALTER "chat Id" TYPE varchar(60)')
+    turns = TURNS.replace("chat AS session_id", '"chat Id" AS session_id')
+    few = replace(patient.mapped(turns=turns), examined={"sessions": 6})
+    finding = the_one(few.examine(), "turns by session", WARN)
+    assert finding.do.endswith('("chat Id");')
+    with patient.owner.connect() as connection:
+        connection.exec_driver_sql(finding.do)
+    the_one(few.examine(), "turns by session", OK)
+
+
 def test_lists_in_tables_of_their_own_are_looked_up_by_index(patient: Patient) -> None:
     """Pools and served lists as rows: read whole without an index on the turn."""
     patient.sql(

@@ -46,7 +46,9 @@ def test_sessions_without_turns(patient: Patient) -> None:
 def test_old_sessions(patient: Patient) -> None:
     """Nothing new for a month."""
     patient.sql("UPDATE {s}.chat SET opened = opened - interval '90 days'")
-    assert "none in the last 30 days; the newest started on" in the_one(patient.examine(), "sessions per day", WARN).what
+    assert (
+        "none in the last 30 days; the newest started on" in the_one(patient.examine(), "sessions per day", WARN).what
+    )
 
 
 @pytest.mark.parametrize(("kept", "what"), [(12, "that is few"), (30, "a replay takes up to 50")])
@@ -164,7 +166,12 @@ def test_empty_queries(patient: Patient) -> None:
         ("UPDATE {s}.doc SET vec = NULL WHERE tenant = md5('tenant1')::uuid", "embeddings", WARN, "50 of 100 entries"),
         (f"UPDATE {{s}}.message SET vec = NULL WHERE id = {ONE}", "embeddings", WARN, "1 of 12 queries have none"),
         ("UPDATE {s}.doc SET vec = '{0,0,0}' WHERE id = md5('doc11')::uuid", "embeddings", WARN, "are all zeros"),
-        ("UPDATE {s}.doc SET vec = '{NaN,0,0}' WHERE id = md5('doc11')::uuid", "embeddings", WARN, "no vector of finite"),
+        (
+            "UPDATE {s}.doc SET vec = '{NaN,0,0}' WHERE id = md5('doc11')::uuid",
+            "embeddings",
+            WARN,
+            "no vector of finite",
+        ),
         ("UPDATE {s}.doc SET vec = '{1,2}' WHERE id = md5('doc11')::uuid", "dimensions", FAIL, "2 (1), 3 (99)"),
         ("UPDATE {s}.message SET vec = '{1,2}'", "dimensions", FAIL, "2 for queries and 3 for entries"),
     ],

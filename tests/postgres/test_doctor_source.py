@@ -25,7 +25,9 @@ def test_a_healthy_schema_is_all_ok(patient: Patient) -> None:
     """Nothing to warn of, and every area was looked at."""
     found = patient.examine()
     assert worse(found) == []
-    assert {"connection", "role", "turns", "pool size", "KB drift", "newest sessions", "side B", "migrations"} <= set(found)
+    assert {"connection", "role", "turns", "pool size", "KB drift", "newest sessions", "side B", "migrations"} <= set(
+        found
+    )
 
 
 def test_a_server_that_is_away_is_one_failure(patient: Patient) -> None:
@@ -37,7 +39,9 @@ def test_a_server_that_is_away_is_one_failure(patient: Patient) -> None:
     assert "s3cret" not in str(found)
     assert [finding.check for finding in worse(found) if finding.status is FAIL] == ["connection"]
     skipped = " ".join(finding.what for finding in found["not checked"])
-    assert all(f"{name}" in skipped for name in ("role", "turns", "pool size", "KB drift", "truncation", "entries by id"))
+    assert all(
+        f"{name}" in skipped for name in ("role", "turns", "pool size", "KB drift", "truncation", "entries by id")
+    )
     assert skipped.count("connection did not pass") == len(found["not checked"])
     the_one(found, "store", OK)
 
@@ -78,9 +82,7 @@ def test_a_role_that_could_write_is_told_with_the_sql_of_one_that_cannot(patient
     patient.sql("GRANT INSERT ON {s}.message TO doctors_reader")
     patient.sql("GRANT CREATE ON SCHEMA {s} TO doctors_reader")
     finding = the_one(patient.examine(), "role", WARN)
-    assert finding.what == (
-        f"doctors_reader may write {patient.schema}.message; may make tables in {patient.schema}"
-    )
+    assert finding.what == (f"doctors_reader may write {patient.schema}.message; may make tables in {patient.schema}")
     assert 'CREATE ROLE "shadowdiff_reader" LOGIN' in finding.do
     granted = next(line for line in finding.do.splitlines() if line.startswith("GRANT SELECT"))
     assert [name for name in ("chat", "doc", "message") if f'"{patient.schema}"."{name}"' in granted] == [
@@ -110,24 +112,11 @@ def test_a_superuser_is_told(patient: Patient) -> None:
 
 def test_the_embedded_server_s_superuser_is_nothing_to_worry_about(patient: Patient) -> None:
     """Without a configured database the role is a superuser by nature."""
-    found = examined_as_embedded(patient)
+    owner = patient.owner.url.render_as_string(hide_password=False)
+    embedded_source = patient.configured(database_url=None).examinee()
+    found = examined(replace(embedded_source, source_url=lambda: owner))
     assert "the only role of the embedded server" in the_one(found, "role", OK).what
-
-
-def examined_as_embedded(patient: Patient):  # type: ignore[no-untyped-def]
-    """The patient, as if its server were the embedded one."""
-    from shadowdiff.checks.checkup import Examinee
-    from shadowdiff.sources.mapping import source_mapping
-
-    settings = replace(patient.settings, database_url=None)
-    return examined(
-        Examinee(
-            settings=settings,
-            mapping=lambda: source_mapping(settings.source),
-            source_url=lambda: patient.owner.url.render_as_string(hide_password=False),
-            store_url=lambda: str(settings.store_url),
-        )
-    )
+    assert f"the embedded server in {patient.settings.home}" in the_one(found, "connection", OK).what
 
 
 def test_a_transaction_that_could_write_fails(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,9 +150,13 @@ def fresh(sample_url: str) -> Iterator[Engine]:
     """The sample as if its last session had ended an hour ago, with every entry older than every turn."""
     engine = create_engine(parse_url(sample_url), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text("CREATE TEMP TABLE late AS SELECT now() - max(started_at) AS by FROM shadowdiff.sessions"))
+        connection.execute(
+            text("CREATE TEMP TABLE late AS SELECT now() - max(started_at) AS by FROM shadowdiff.sessions")
+        )
         connection.execute(text("UPDATE shadowdiff.sessions SET started_at = started_at + (SELECT by FROM late)"))
-        connection.execute(text("UPDATE shadowdiff.turns SET asked_at = asked_at + (SELECT by FROM late) - interval '1 h'"))
+        connection.execute(
+            text("UPDATE shadowdiff.turns SET asked_at = asked_at + (SELECT by FROM late) - interval '1 h'")
+        )
         connection.execute(text("UPDATE shadowdiff.entries SET updated_at = updated_at - interval '1 year'"))
         connection.execute(text("CREATE ROLE own_keeper LOGIN"))
         connection.execute(text("GRANT USAGE ON SCHEMA shadowdiff TO own_keeper"))

@@ -1,0 +1,126 @@
+"""The doctor on the store, the disk and the configuration."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from sqlalchemy import create_engine
+
+from shadowdiff.checks.checkup import Check, Checkup, examine
+from shadowdiff.database import parse_url
+from shadowdiff.findings import Finding, Status, ok
+from tests.patients import Patient, examined, the_one
+
+OK, WARN, FAIL = Status
+
+
+class Usage(NamedTuple):
+    """As shutil.disk_usage gives it."""
+
+    total: int
+    used: int
+    free: int
+
+
+def test_a_store_that_is_away(patient: Patient) -> None:
+    """It fails, what needs it is skipped, and the source is looked at all the same."""
+    found = patient.configured(store_url="postgresql://me:s3cret@127.0.0.1:1/runs").examine()
+    assert "is Postgres running" in the_one(found, "store", FAIL).what
+    assert the_one(found, "not checked", WARN).what == "migrations, separation: store did not pass"
+    assert "s3cret" not in str(found)
+    the_one(found, "pool size", OK)
+
+
+@pytest.fixture
+def reading_url(empty_url: str) -> Iterator[str]:
+    """A migrated store, as a role that may only read it."""
+    engine = create_engine(parse_url(empty_url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE ROLE runs_reader LOGIN")
+        connection.exec_driver_sql("GRANT USAGE ON SCHEMA shadowdiff TO runs_reader")
+        connection.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA shadowdiff TO runs_reader")
+    yield engine.url.set(username="runs_reader").render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("DROP OWNED BY runs_reader")
+        connection.exec_driver_sql("DROP ROLE runs_reader")
+    engine.dispose()
+
+
+def test_a_store_that_may_not_be_written(patient: Patient, reading_url: str) -> None:
+    """A replay would end at its first run; the doctor says so before."""
+    finding = the_one(patient.configured(store_url=reading_url).examine(), "migrations", FAIL)
+    assert "'runs_reader' may not write" in finding.what
+    assert "GRANT" in finding.do
+
+
+def test_a_store_in_the_source_s_database(patient: Patient) -> None:
+    """Whatever name or role leads there, it is the same database."""
+    owner = patient.owner.url.render_as_string(hide_password=False)
+    finding = the_one(patient.configured(store_url=owner).examine(), "separation", WARN)
+    assert "the database that sessions come from" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "status"),
+    [(10**12, 10**11, OK), (10**12, 4 * 10**10, WARN), (10**10, 9 * 10**8, WARN)],
+)
+def test_room_for_the_embedded_server(
+    patient: Patient, runs_url: str, monkeypatch: pytest.MonkeyPatch, total: int, free: int, status: Status
+) -> None:
+    """Under a gigabyte, or under a twentieth of the disk, is too little."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda directory: Usage(total, total - free, free))
+    examinee = replace(patient.configured(store_url=None).examinee(), store_url=lambda: runs_url)
+    found = examined(examinee)
+    assert str(patient.settings.home) in the_one(found, "disk", status).what
+    assert "the embedded server in" in the_one(found, "store", OK).what
+
+
+def test_other_servers_disks_are_not_guessed_at(patient: Patient) -> None:
+    """Where nothing is embedded there is no disk of ours."""
+    assert "disk" not in patient.examine()
+
+
+def test_no_patience_and_no_limits(patient: Patient) -> None:
+    """Zeros in [database] are told; the doctor's own statements stay limited."""
+    found = patient.limited(statement_timeout=0.0, lock_timeout=0.0, retry_for=0.0).examine()
+    assert "statement_timeout, lock_timeout" in the_one(found, "timeouts", WARN).what
+    assert "ends the run at once" in the_one(found, "retries", WARN).what
+    assert Checkup(patient.limited(statement_timeout=0.0).examinee()).limits.statement_timeout == 120.0
+
+
+def test_the_file_is_named(patient: Patient) -> None:
+    """So that nobody wonders which one was read."""
+    found = patient.configured(file=Path("there/shadowdiff.toml")).examine()
+    assert the_one(found, "file", OK).what == "there/shadowdiff.toml"
+
+
+def test_a_check_that_breaks_is_a_failure_of_its_own(patient: Patient) -> None:
+    """What it found before stands, what needs it is skipped by name, and what does not goes on."""
+
+    def breaks(checkup: Checkup) -> Iterator[Finding]:
+        yield ok("first", "so far")
+        raise ZeroDivisionError("by zero\nand more")
+
+    def fine(checkup: Checkup) -> Iterator[Finding]:
+        yield ok("fine", "as ever")
+
+    checks = (
+        Check("a", "first", breaks),
+        Check("a", "second", fine, ("first",)),
+        Check("b", "third", fine, ("second",)),
+        Check("b", "fourth", fine),
+    )
+    found = list(examine(Checkup(patient.examinee()), checks))
+    told = [(item.area, item.finding.check, item.finding.status, item.finding.what) for item in found]
+    assert told == [
+        ("a", "first", OK, "so far"),
+        ("a", "first", FAIL, "the check itself broke: ZeroDivisionError: by zero"),
+        ("a", "not checked", WARN, "second: first did not pass"),
+        ("b", "fine", OK, "as ever"),
+        ("b", "not checked", WARN, "third: first did not pass"),
+    ]
