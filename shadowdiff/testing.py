@@ -23,7 +23,7 @@ from typing import ClassVar
 
 from shadowdiff.errors import RerankerError
 from shadowdiff.lexical import OrgLexicon
-from shadowdiff.protocols import PooledTurn, PoolReranker, Reranker, TurnVectors
+from shadowdiff.protocols import PooledTurn, PoolReranker, Reranker, Truncates, TurnVectors
 from shadowdiff.ranking import rank_pool
 from shadowdiff.records import Entry, Pool, PoolEntry, PoolOrigin, Turn
 from shadowdiff.rerankers.documents import TITLE_AND_BODY
@@ -183,6 +183,15 @@ class RerankerContract:
     def test_long_and_empty_documents(self) -> None:
         """50,000 characters, nothing at all and nothing but space are scored like any other document."""
         assert len(_scores(self.make(), self.turn((LONG_TEXT, "", " \n\t ", "x", "word" * 12_500)))) == 5
+
+    def test_what_would_be_cut_is_what_is_cut(self) -> None:
+        """A reranker that tells truncation in advance, for `shadowdiff doctor`, tells what scoring counts."""
+        reranker = self.make()
+        if isinstance(reranker, PoolReranker) or not isinstance(reranker, Truncates):
+            return
+        requests = [request_of(reranker, self.turn(texts)) for texts in ((*DOCUMENTS, LONG_TEXT), (), ("",))]
+        told = [tuple(marks) for marks in reranker.truncated(requests)]
+        assert told == [pairs.truncated for pairs in score_requests(reranker, requests)]
 
     def test_unusual_documents(self) -> None:
         """Scripts, joiners, combining marks, control characters and lone surrogates are scored."""

@@ -1,4 +1,4 @@
-"""A production schema for the doctor to look at, healthy until a test spoils it: uuid keys, JSONB pools, real[] vectors."""
+"""A production schema for the doctor to look at, healthy until a test spoils it: uuid keys, JSONB pools, arrays."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Engine
+from typing import TYPE_CHECKING, Any
 
 from shadowdiff.checks.checkup import Checkup, Examinee, examine
 from shadowdiff.checks.every import CHECKS
 from shadowdiff.config import ConnectionLimits, Settings, SourceSettings
 from shadowdiff.findings import Finding, Status
 from shadowdiff.sources.mapping import source_mapping
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 Findings = Mapping[str, list[Finding]]
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from shadowdiff import __version__
 from shadowdiff.findings import Examined, Finding, Status, counts
 from shadowdiff.render.lines import BOLD, DIM, FAILED, PLAIN, Line, Paint, Span
-from shadowdiff.render.text import fit, one_line, wrap
+from shadowdiff.render.text import clip, fit, one_line, wrap
 
 SCHEMA = "shadowdiff.doctor/1"
 STATUS_CELLS = 6
@@ -68,7 +68,7 @@ def _lines(finding: Finding, width: int) -> Iterator[Line]:
     told = [(text, PLAIN) for text in (one_line(finding.what),)]
     told += [(text, DIM) for text in map(one_line, _remedy(finding)) if text]
     if width < NARROW:
-        yield [status, Span(check)]
+        yield [status, Span(clip(check, width - STATUS_CELLS))]
         yield from _wrapped(told, width, INDENT)
         return
     indent = STATUS_CELLS + CHECK_CELLS
