@@ -177,6 +177,16 @@ class Checkable(Protocol):
         ...
 
 
+@runtime_checkable
+class Composed(Protocol):
+    """A reranker made of others."""
+
+    @property
+    def parts(self) -> Sequence[tuple[str, Reranker | PoolReranker]]:
+        """The others, by the names or specs under which they were asked for."""
+        ...
+
+
 class Renderer(Protocol):
     """Turns a run into text. Knows no database and no reranker."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from shadowdiff.checks.checkup import Checkup
+from shadowdiff.checks.checkup import Checkup, was_cancelled
 from shadowdiff.checks.sample import SampledTurn
+from shadowdiff.errors import SourceError
 from shadowdiff.findings import Finding, fail, ok, warn
 from shadowdiff.sources import statements
 
@@ -30,39 +32,55 @@ def entries_in_pools(checkup: Checkup) -> Iterator[Finding]:
     if not named or not checkup.parts.has("entries"):
         return
     missing = [(turn, entry_id) for turn, entry_id in named if (turn.org_id, entry_id) not in checkup.held]
-    elsewhere = _owners(checkup, sorted({entry_id for _, entry_id in missing})[:MOST_LOOKED_FOR]) if missing else {}
-    leaked = [(turn, entry_id, elsewhere[entry_id]) for turn, entry_id in missing if entry_id in elsewhere]
-    if leaked:
-        yield _leak(leaked, len(named))
-    gone = len(missing) - len(leaked)
+    owners = _owners(checkup, sorted({entry_id for _, entry_id in missing})[:MOST_LOOKED_FOR])
+    if owners is None:
+        told = f"not known: looking for {len(missing):,} missing entries in other orgs ran into the statement timeout"
+        yield warn("leak", told, "an index on the entry id alone would help: CREATE INDEX CONCURRENTLY ON … (…)")
+        owners = {}
+    elsewhere = [(turn, entry_id) for turn, entry_id in missing if entry_id in owners]
+    if elsewhere:
+        yield _leak(elsewhere, owners, len(named))
+    gone = len(missing) - len(elsewhere)
     if gone:
         share = f"{gone:,} of {len(named):,} places in pools ({gone / len(named):.1%})"
         told = f"{share} name an entry that is no longer there"
         yield warn("entries in pools", told, "a replay leaves them out and counts them; replay soon after the turns")
-    elif not leaked:
+    elif not elsewhere:
         yield ok("entries in pools", f"all {len(named):,} places name an entry of the turn's own org")
 
 
-def _leak(leaked: list[tuple[SampledTurn, str, str]], named: int) -> Finding:
-    turn, entry_id, owner = leaked[0]
+def _leak(elsewhere: list[tuple[SampledTurn, str]], owners: Mapping[str, set[str]], named: int) -> Finding:
+    turn, entry_id = elsewhere[0]
     told = (
-        f"{len(leaked):,} of {named:,} places in pools name an entry of another org: turn {turn.turn_id!r} of org "
-        f"{turn.org_id!r} has {entry_id!r}, which is {owner!r}'s"
+        f"{len(elsewhere):,} of {named:,} places in pools name an entry of another org: turn {turn.turn_id!r} of org "
+        f"{turn.org_id!r} has {entry_id!r}, which is {min(owners[entry_id])!r}'s"
     )
+    if any(len(orgs) > 1 for orgs in owners.values()):
+        told += "; but orgs use the same ids here, so that it may be an entry of their own that is gone"
+        return warn("leak", told, "look up what such a turn was really shown")
     return fail("leak", told, "mend production's retrieval filter, or org_id in [source], before anything else")
 
 
-def _owners(checkup: Checkup, entry_ids: list[str]) -> dict[str, str]:
-    """An org that has the entry, by entry id; nothing where all orgs share one knowledge base."""
+def _owners(checkup: Checkup, entry_ids: list[str]) -> dict[str, set[str]] | None:
+    """The orgs that have each entry, where any has; None where looking took too long.
 
-    def work(connection: Connection) -> dict[str, str]:
+    Nothing where all orgs share one knowledge base.
+    """
+
+    def work(connection: Connection) -> dict[str, set[str]]:
         part = checkup.parts.get(connection, "entries")
-        if not part.has("org_id"):
-            return {}
-        rows = connection.execute(statements.owners(part, entry_ids, OWNERS_READ))
-        return {row.entry_id: row.org_id for row in rows if row.org_id is not None}
+        found: dict[str, set[str]] = defaultdict(set)
+        if entry_ids and part.has("org_id"):
+            for row in connection.execute(statements.owners(part, entry_ids, OWNERS_READ)):
+                found[row.entry_id].add(str(row.org_id))
+        return found
 
-    return checkup.read("looking for entries in other orgs", work)
+    try:
+        return checkup.read("looking for entries in other orgs", work)
+    except SourceError as error:
+        if was_cancelled(error):
+            return None
+        raise
 
 
 def repeats(checkup: Checkup) -> Iterator[Finding]:

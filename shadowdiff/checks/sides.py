@@ -9,7 +9,7 @@ from shadowdiff.checks.checkup import Checkup
 from shadowdiff.errors import RerankerError, ShadowdiffError, first_line
 from shadowdiff.findings import Finding, fail, ok, warn
 from shadowdiff.pools import Lexicons, PoolBuilder
-from shadowdiff.protocols import Checkable, PooledTurn, PoolReranker, ScoreRequest, Truncates
+from shadowdiff.protocols import Checkable, Composed, PooledTurn, PoolReranker, Reranker, ScoreRequest, Truncates
 from shadowdiff.records import RunConfig, Window
 from shadowdiff.replay.sides import Contender, build_sides, prepare
 from shadowdiff.rerankers.scoring import request_of
@@ -51,7 +51,17 @@ def _side(checkup: Checkup, check: str, text: str) -> Iterator[Finding]:
 
 
 def _said_by(contender: Contender, online: bool) -> list[Finding]:
-    return list(contender.reranker.check(online)) if isinstance(contender.reranker, Checkable) else []
+    """What the reranker, or what it is made of, tells of its own accord."""
+    readers = [reranker for _, reranker in _within(contender.side.name, contender.reranker)]
+    return [finding for reader in readers if isinstance(reader, Checkable) for finding in reader.check(online)]
+
+
+def _within(name: str, reranker: Reranker | PoolReranker) -> Iterator[tuple[str, Reranker | PoolReranker]]:
+    """The reranker, and those that it is made of."""
+    yield name, reranker
+    if isinstance(reranker, Composed):
+        for part, other in reranker.parts:
+            yield from _within(f"{part} in {name}", other)
 
 
 def _loaded(text: str, checkup: Checkup) -> Contender:
@@ -97,9 +107,10 @@ def _has(checkup: Checkup, connection: Connection) -> dict[str, bool]:
 def truncation(checkup: Checkup) -> Iterator[Finding]:
     """Which share of the documents each side would cut to fit its model."""
     cutting = [
-        (contender.side.name, contender.reranker, contender.reranker)
+        (name, reranker, reranker)
         for contender in checkup.contenders
-        if isinstance(contender.reranker, Truncates) and not isinstance(contender.reranker, PoolReranker)
+        for name, reranker in _within(contender.side.name, contender.reranker)
+        if isinstance(reranker, Truncates) and not isinstance(reranker, PoolReranker)
     ]
     if not cutting:
         return

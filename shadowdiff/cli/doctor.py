@@ -80,10 +80,12 @@ def command(
 
 def _sides(invocation: Invocation, baseline: str | None, others: tuple[str, ...]) -> list[tuple[str, str]]:
     """Sides by label, then what production runs, then whatever else has a short name."""
+    from shadowdiff.replay.sides import NO_SIDE
+
     settings = invocation.settings
     named = [baseline or settings.baseline or DEFAULT_BASELINE, *(others or settings.others or DEFAULT_OTHERS)]
     found = list(zip(string.ascii_uppercase, named, strict=False))
-    found += [("production", settings.production)] if settings.production else []
+    found += [("production", settings.production)] if settings.production not in {None, NO_SIDE} else []
     return [*found, *(("", name) for name in settings.rerankers)]
 
 

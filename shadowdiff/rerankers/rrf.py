@@ -28,18 +28,18 @@ class ReciprocalRankFusion:
         self.needs: frozenset[Need] = frozenset().union(
             *(reranker.needs for _, reranker in parts if isinstance(reranker, PoolReranker))
         )
-        self._parts = parts
+        self.parts = parts
         self._k = k
 
     def prepare(self) -> None:
         """Load what the parts need."""
-        for _, reranker in self._parts:
+        for _, reranker in self.parts:
             if isinstance(reranker, Prepares):
                 reranker.prepare()
 
     def score_pool(self, turn: PooledTurn) -> Sequence[float]:
         """Fused scores. Raises RerankerError naming the part that failed."""
-        fused = dict(fuse_ranks([_ranked(part, turn) for part in self._parts], self._k))
+        fused = dict(fuse_ranks([_ranked(part, turn) for part in self.parts], self._k))
         return [fused.get(entry_id, -math.inf) for entry_id in turn.pool.entry_ids]
 
 

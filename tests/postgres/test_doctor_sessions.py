@@ -102,6 +102,29 @@ def test_entries_of_another_org(patient: Patient) -> None:
     assert "entries in pools" not in found
 
 
+def test_orgs_that_use_the_same_ids(patient: Patient) -> None:
+    """Then an id that only another org has may be one's own that is gone: a warning, and no alarm."""
+    patient.sql("ALTER TABLE {s}.doc DROP CONSTRAINT doc_pkey")
+    patient.sql("INSERT INTO {s}.doc SELECT id, md5('tenant3')::uuid FROM {s}.doc WHERE tenant = md5('tenant1')::uuid")
+    patient.sql("INSERT INTO {s}.doc SELECT id, md5('tenant4')::uuid FROM {s}.doc WHERE tenant = md5('tenant3')::uuid")
+    patient.sql("DELETE FROM {s}.doc WHERE id = md5('doc13')::uuid AND tenant = md5('tenant1')::uuid")
+    assert "may be an entry of their own that is gone" in the_one(patient.examine(), "leak", WARN).what
+
+
+def test_other_orgs_that_take_too_long_to_look_through(patient: Patient) -> None:
+    """What is missing is counted all the same."""
+    patient.sql("DELETE FROM {s}.doc WHERE id = md5('doc13')::uuid")
+    patient.sql("INSERT INTO {s}.doc VALUES (md5('doc13')::uuid, md5('tenant3')::uuid, '', 'slow')")
+    patient.sql(
+        "CREATE FUNCTION {s}.slowly(tenant uuid) RETURNS boolean LANGUAGE sql COST 1000000 AS $$ "
+        "SELECT CASE WHEN tenant = md5('tenant3')::uuid THEN pg_sleep(3) IS NOT NULL ELSE true END $$"
+    )
+    slow = patient.mapped(entries=f"{PARTS['entries']} WHERE {{s}}.slowly(tenant)").limited(statement_timeout=1.0)
+    found = slow.examine()
+    assert the_one(found, "leak", WARN).what.startswith("not known: looking for 6 missing entries")
+    assert "6 of 600" in the_one(found, "entries in pools", WARN).what
+
+
 def test_ids_that_entries_cannot_have(patient: Patient) -> None:
     """Pools that name something else than entries do: the server's words, once."""
     patient.sql(f"UPDATE {{s}}.message SET hits = '[\"page-7\"]' WHERE id = {ONE}")

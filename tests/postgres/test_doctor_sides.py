@@ -105,6 +105,15 @@ def test_inputs_that_would_be_cut(patient: Patient) -> None:
     assert ": 60 of 120 documents would be cut (50.0%)" in the_one(short.examine(), "truncation", WARN).what
 
 
+def test_what_a_fusion_is_made_of_is_looked_at_too(patient: Patient, plugin: Callable[[], list[bool]]) -> None:
+    """Its parts' truncation and their own checks count as the side's."""
+    named = patient.configured(rerankers={"mini": f"onnx:{MODEL}", "far": "managed:x"})
+    found = with_sides(named, ("A", "rrf:mini+far"), ("B", "bm25")).examine()
+    assert the_one(found, "truncation", OK).what.startswith("mini in rrf:mini+far: 0 of 120 documents")
+    the_one(found, "credentials", OK)
+    assert plugin() == [False]
+
+
 def test_queries_that_leave_no_room(patient: Patient) -> None:
     """Turns that would fail, with the reason."""
     patient.sql("UPDATE {s}.message SET body = repeat('many words ', 400) WHERE chat = md5('chat11')::uuid")

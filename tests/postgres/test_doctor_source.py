@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +10,11 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 import shadowdiff.checks.checkup
-from shadowdiff import embedded
 from shadowdiff.checks.server import PROBE, version_finding
 from shadowdiff.database import parse_url, store_engine
 from shadowdiff.findings import Status
 from tests.patients import Patient, examined, the_one, worse
+from tests.servers import OwnServer, Standby
 
 OK, WARN, FAIL = Status
 
@@ -53,19 +51,13 @@ def test_old_servers_are_warned_of(number: int, status: Status) -> None:
 
 
 @pytest.fixture
-def standby(server_home: Path, tmp_path: Path) -> Iterator[str]:
-    """A hot standby of its own: a stopped server's files, opened with standby.signal."""
-    primary, home = tmp_path / "primary", tmp_path / "standby"
-    embedded.ensure_running(primary)
-    embedded.stop(primary)
-    files = embedded.data_directory(home)
-    shutil.copytree(embedded.data_directory(primary), files)
-    (files / "standby.signal").touch()
-    owner = embedded.data_directory(primary).stat()  # not us, where the suite runs as root
-    for copied in (files, *files.rglob("*")):
-        os.chown(copied, owner.st_uid, owner.st_gid)
-    yield embedded.ensure_running(home)
-    embedded.stop(home)
+def standby(tmp_path: Path) -> Iterator[str]:
+    """A hot standby of a server of its own."""
+    primary = OwnServer(tmp_path / "primary")
+    following = Standby.of(primary.start(), tmp_path / "standby")
+    yield following.url
+    following.stop()
+    primary.stop()
 
 
 def test_a_standby_is_named_and_needs_patience(patient: Patient, standby: str) -> None:
