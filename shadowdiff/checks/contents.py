@@ -53,7 +53,7 @@ def _leak(elsewhere: list[tuple[SampledTurn, str]], owners: Mapping[str, set[str
     turn, entry_id = elsewhere[0]
     told = (
         f"{len(elsewhere):,} of {named:,} places in pools name an entry of another org: turn {turn.turn_id!r} of org "
-        f"{turn.org_id!r} has {entry_id!r}, which is {min(owners[entry_id])!r}'s"
+        f"{turn.org_id!r} has {entry_id!r}, which org {min(owners[entry_id])!r} owns"
     )
     if any(len(orgs) > 1 for orgs in owners.values()):
         told += "; but orgs use the same ids here, so that it may be an entry of their own that is gone"

@@ -32,7 +32,8 @@ ROLE = text(
     "SELECT rolname, rolsuper, rolcreaterole, current_database() AS database FROM pg_roles WHERE rolname = current_user"
 )
 CREATABLE = text(
-    "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND has_schema_privilege(oid, 'CREATE') ORDER BY nspname"
+    "SELECT nspname, has_schema_privilege('public', oid, 'CREATE') AS by_everybody FROM pg_namespace "
+    "WHERE nspname !~ '^pg_' AND has_schema_privilege(oid, 'CREATE') ORDER BY nspname"
 )
 
 
@@ -46,6 +47,8 @@ class Rights:
     creates_roles: bool
     schemas: tuple[str, ...]
     """Schemas in which it may make things."""
+    open_schemas: tuple[str, ...]
+    """Of these, those in which everybody may: no other role would change that."""
     relations: Relations
 
 
@@ -85,7 +88,7 @@ def version_finding(number: int, shown: str, *, is_standby: bool) -> Finding:
     """How a server of this version (as `server_version_num`) stands."""
     kind = "a hot standby: statements that it cancels are tried again" if is_standby else "a primary"
     if number // 10_000 < OLDEST_SUPPORTED:
-        told = f"PostgreSQL {shown} is older than {OLDEST_SUPPORTED}, which nobody tries shadowdiff on"
+        told = f"PostgreSQL {shown} is older than {OLDEST_SUPPORTED}; shadowdiff is not tried on such servers"
         return warn("server", told, "read from a newer server, or a copy on one")
     return ok("server", f"version {shown}, {kind}")
 
@@ -99,19 +102,23 @@ def role(checkup: Checkup) -> Iterator[Finding]:
     elif checkup.mapping.is_own and not (rights.is_superuser or rights.creates_roles):
         yield ok("role", f"{rights.role}; it may write shadowdiff's own tables, as `shadowdiff load` must")
     elif powers:
-        yield warn("role", f"{rights.role} {'; '.join(powers)}", _lesser_role(checkup, rights))
+        closing = [f"REVOKE CREATE ON SCHEMA {quoted(schema)} FROM PUBLIC;" for schema in rights.open_schemas]
+        lesser = [] if _is_least(rights) else [_lesser_role(checkup, rights)]
+        yield warn("role", f"{rights.role} {'; '.join(powers)}", "\n".join([*lesser, *closing]))
     else:
         yield ok("role", f"{rights.role} may write none of the {len(rights.relations.read)} tables that are read")
 
 
 def _rights(checkup: Checkup, connection: Connection) -> Rights:
     row = connection.execute(ROLE).one()
+    schemas = connection.execute(CREATABLE).all()
     return Rights(
         role=row.rolname,
         database=row.database,
         is_superuser=row.rolsuper,
         creates_roles=row.rolcreaterole,
-        schemas=tuple(connection.scalars(CREATABLE)),
+        schemas=tuple(schema.nspname for schema in schemas),
+        open_schemas=tuple(schema.nspname for schema in schemas if schema.by_everybody),
         relations=relations(connection, checkup.parts),
     )
 
@@ -125,6 +132,12 @@ def _powers(rights: Rights) -> list[str]:
         *([f"may write {_shortened(writable)}"] if writable else []),
         *([f"may make tables in {_shortened(rights.schemas)}"] if rights.schemas else []),
     ]
+
+
+def _is_least(rights: Rights) -> bool:
+    """Whether nothing but what everybody may do is too much."""
+    special = rights.is_superuser or rights.creates_roles or rights.relations.writable
+    return not special and rights.schemas == rights.open_schemas
 
 
 def _shortened(names: Sequence[str]) -> str:

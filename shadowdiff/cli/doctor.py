@@ -54,7 +54,8 @@ def command(
     """Check everything that the configuration names.
 
     One line each, ok, warn or fail, with what to do: the connection and its rights, the mapping,
-    sessions, entries and embeddings, indexes, every side, the store. Reads only, in READ ONLY transactions.
+    sessions, entries and embeddings, indexes, every side, the store. Nothing is written: the source is
+    read in READ ONLY transactions, and one statement tries to write there, to see that it is refused.
 
     Without -A and -B: the sides of [replay] in shadowdiff.toml. Those of [rerankers] are always looked at.
     """

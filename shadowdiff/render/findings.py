@@ -65,8 +65,7 @@ def findings_json(examined: Sequence[Examined]) -> str:
 def _lines(finding: Finding, width: int) -> Iterator[Line]:
     status = Span(fit(finding.status.value, STATUS_CELLS), STYLES[finding.status])
     check = one_line(finding.check)
-    told = [(text, PLAIN) for text in (one_line(finding.what),)]
-    told += [(text, DIM) for text in map(one_line, _remedy(finding)) if text]
+    told = [(one_line(finding.what), "", PLAIN), *((one_line(text), mark, DIM) for text, mark in _remedy(finding))]
     if width < NARROW:
         yield [status, Span(clip(check, width - STATUS_CELLS))]
         yield from _wrapped(told, width, INDENT)
@@ -77,15 +76,17 @@ def _lines(finding: Finding, width: int) -> Iterator[Line]:
     yield from lines[1:]
 
 
-def _remedy(finding: Finding) -> list[str]:
-    first, *more = finding.do.splitlines() or [""]
-    return [f"→ {first}", *more] if first else []
+def _remedy(finding: Finding) -> Iterator[tuple[str, str]]:
+    """What to do, line by line, each with what stands before it."""
+    for place, text in enumerate(finding.do.splitlines()):
+        yield text, "  " if place else "→ "
 
 
-def _wrapped(told: Iterable[tuple[str, str]], width: int, indent: int) -> Iterator[Line]:
-    for text, style in told:
-        for line in wrap(text, width - indent, MOST_LINES):
-            yield [Span(" " * indent), Span(line, style)]
+def _wrapped(told: Iterable[tuple[str, str, str]], width: int, indent: int) -> Iterator[Line]:
+    """Each text with its mark, wrapped so that what follows the mark stays aligned."""
+    for text, mark, style in told:
+        for place, line in enumerate(wrap(text, width - indent - len(mark), MOST_LINES)):
+            yield [Span(" " * indent), Span((" " * len(mark) if place else mark) + line, style)]
 
 
 def _counted(findings: Sequence[Finding]) -> str:

@@ -84,6 +84,16 @@ def test_a_role_that_could_write_is_told_with_the_sql_of_one_that_cannot(patient
     ]
 
 
+def test_a_schema_that_everybody_may_write(patient: Patient) -> None:
+    """As `public` is on servers before 15: another role would not help, and what does is printed."""
+    patient.sql("GRANT CREATE ON SCHEMA {s} TO PUBLIC")
+    finding = the_one(patient.examine(), "role", WARN)
+    assert finding.what == f"doctors_reader may make tables in {patient.schema}"
+    assert finding.do == f'REVOKE CREATE ON SCHEMA "{patient.schema}" FROM PUBLIC;'
+    patient.sql(finding.do)
+    the_one(patient.examine(), "role", OK)
+
+
 def test_a_view_is_granted_and_not_what_lies_below_it(patient: Patient) -> None:
     """What the SQL of the mapping names is what a role needs, even where the rows come from elsewhere."""
     patient.sql("CREATE VIEW {s}.visible AS SELECT * FROM {s}.doc; GRANT SELECT ON {s}.visible TO doctors_reader")

@@ -38,8 +38,8 @@ def test_the_drawing() -> None:
         "ok    connection         PostgreSQL 18.4 at db/rag, 1.2 ms",
         "warn  role               me may write chat",
         "                         → connect as another:",
-        "                         CREATE ROLE r LOGIN;",
-        "                         GRANT SELECT ON c TO r;",
+        "                           CREATE ROLE r LOGIN;",
+        "                           GRANT SELECT ON c TO r;",
         "",
         "1 ok, 1 warning, 0 failed",
     ]
