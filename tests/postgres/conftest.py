@@ -38,10 +38,11 @@ def runs_url(make_database: MakeDatabase, migrated_template: str) -> str:
 
 
 @pytest.fixture
-def patient(clinic: Engine, runs_url: str, tmp_path: Path) -> Patient:
+def patient(clinic: Engine, runs_url: str, tmp_path: Path) -> Iterator[Patient]:
     """A healthy schema, read as a role that can do no more."""
     schema = f"s_{uuid.uuid4().hex[:8]}"
     url = clinic.url.set(username=READER).render_as_string(hide_password=False)
     made = Patient(schema, clinic, patient_settings(schema, url, runs_url, tmp_path))
     made.sql(HEALTHY.replace("{reader}", READER))
-    return made
+    yield made
+    made.sql("DROP SCHEMA {s} CASCADE")
