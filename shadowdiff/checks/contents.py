@@ -101,7 +101,8 @@ def drift(checkup: Checkup) -> Iterator[Finding]:
     if not checkup.read("describing entries", lambda connection: _has_changes(checkup, connection)):
         return
     turns = checkup.sample.turns
-    kind = "served" if any(turn.served for turn in turns) else "pooled"
+    kinds = {"pooled" if turn.served is None else "served" for turn in turns if turn.pool or turn.served}
+    kind = " or ".join(sorted(kinds, reverse=True))
     compared = [pair for turn in turns for pair in _changes(checkup, turn)]
     changed = [turn_id for turn_id, is_later in compared if is_later]
     if changed:

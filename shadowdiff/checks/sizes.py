@@ -108,9 +108,11 @@ def without_lists(checkup: Checkup) -> Iterator[Finding]:
     }
     for name in mapped:
         none = sum(not getattr(turn, name) for turn in turns)
-        told = f"{none} of {len(turns)} turns have none ({none / len(turns):.1%})"
+        told = f"{none:,} of {len(turns):,} turns have none ({none / len(turns):.1%})"
         yield (
-            warn(f"turns' {name}", told, remedies[name]) if none else ok(f"turns' {name}", f"all {len(turns)} have one")
+            warn(f"turns' {name}", told, remedies[name])
+            if none
+            else ok(f"turns' {name}", f"all {len(turns):,} have one")
         )
 
 
@@ -146,11 +148,11 @@ def times(checkup: Checkup) -> Iterator[Finding]:
     future = [session for session in sessions if session.started_at > soon]
     later = sum(turn.asked_at is not None and turn.asked_at > soon for turn in turns)
     if future or later:
-        told = f"{len(future)} of {len(sessions)} sessions and {later} of {len(turns)} turns lie in the future"
+        told = f"{len(future)} of {len(sessions)} sessions and {later} of {len(turns):,} turns lie in the future"
         yield warn("times", told, "is [source] timezone the zone that production writes its times in?")
     timeless = sum(turn.asked_at is None for turn in turns)
     if timeless:
-        told = f"{timeless} of {len(turns)} turns have no asked_at"
+        told = f"{timeless} of {len(turns):,} turns have no asked_at"
         yield warn("times", told, "they take their session's start; their order hangs on position alone")
     startless = _startless(checkup)
     if startless is not None:
@@ -185,10 +187,10 @@ def queries(checkup: Checkup) -> Iterator[Finding]:
             "queries", f"all of {empty} turns have an empty query", "is `query` of [source] turns the right column?"
         )
     elif empty:
-        told = f"{empty} of {len(turns)} turns have an empty query ({empty / len(turns):.1%})"
+        told = f"{empty:,} of {len(turns):,} turns have an empty query ({empty / len(turns):.1%})"
         yield warn("queries", told, "leave such turns out in [source] turns: no reranker can rank for nothing")
     else:
-        yield ok("queries", f"none of {len(turns)} is empty")
+        yield ok("queries", f"none of {len(turns):,} is empty")
 
 
 def _median(sizes: Sequence[int]) -> str:
