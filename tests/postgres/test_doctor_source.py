@@ -14,7 +14,7 @@ from shadowdiff.checks.server import PROBE, version_finding
 from shadowdiff.database import parse_url, store_engine
 from shadowdiff.findings import Status
 from tests.patients import Patient, examined, the_one, worse
-from tests.servers import OwnServer, Standby
+from tests.servers import Bouncer, OwnServer, Standby, bouncer_program
 
 OK, WARN, FAIL = Status
 
@@ -67,6 +67,19 @@ def test_a_standby_is_named_and_needs_patience(patient: Patient, standby: str) -
     impatient = on_standby.limited(retry_for=0.0).examine()
     assert "standby cancels" in the_one(impatient, "standby", WARN).what
     the_one(impatient, "writes", OK)
+
+
+@pytest.mark.skipif(bouncer_program() is None, reason="pgbouncer is not installed; apt-get install pgbouncer")
+def test_pgbouncer_is_fine(patient: Patient, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """In transaction mode everything is as without it; the role is told, because this one logs in as the owner."""
+    owner = patient.owner.url.render_as_string(hide_password=False)
+    bouncer = Bouncer.before(owner, tmp_path_factory.mktemp("bouncer") / "b")
+    try:
+        found = patient.configured(database_url=bouncer.url).examine()
+    finally:
+        bouncer.stop()
+    assert [finding.check for finding in worse(found)] == ["role"]
+    the_one(found, "writes", OK)
 
 
 def test_a_role_that_could_write_is_told_with_the_sql_of_one_that_cannot(patient: Patient) -> None:
