@@ -10,7 +10,8 @@ import click
 from shadowdiff.cli.invocation import Invocation
 
 if TYPE_CHECKING:
-    from shadowdiff.sources.bundle import Bundle, Embeddings
+    from shadowdiff.sources.bundle import Bundle
+    from shadowdiff.sources.embeddings import Embeddings
 
 EPILOG = """\b
 Examples:
@@ -75,7 +76,7 @@ def load_bundle(invocation: Invocation, bundle: Bundle, embedder: str | None = N
 def _computed(bundle: Bundle, embedder: str) -> Embeddings:
     from shadowdiff import diagnostics
     from shadowdiff.embedding import build_embedder, embed
-    from shadowdiff.sources.bundle import Embeddings
+    from shadowdiff.sources.embeddings import Embeddings
 
     built = build_embedder(embedder)
     with diagnostics.counted_progress("embedding") as progress:
