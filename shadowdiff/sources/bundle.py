@@ -6,7 +6,6 @@ anything is written.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,13 @@ from shadowdiff.errors import BundleError
 from shadowdiff.records import Entry, Label, RecordedEntry, Session, Turn
 from shadowdiff.sources.embeddings import Embeddings, read_embeddings
 from shadowdiff.sources.lines import Line, Unique, json_lines, shown, text_lines
+from shadowdiff.sources.qrels import grade
 
 ENTRIES_FILE = "kb_entries.jsonl"
 SESSIONS_FILE = "sessions.jsonl"
 LABELS_FILE = "qrels.txt"
 EMBEDDINGS_FILE = "embeddings.npz"
 LABEL_SOURCE = "bundle"
-MAX_GRADE = 32767
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +181,14 @@ def read_labels(path: Path, sessions: list[Session], known: set[tuple[str, str]]
     unique = Unique("label")
     labels: list[Label] = []
     for line in text_lines(path):
-        turn_id, entry_id, grade = _qrel(line)
+        turn_id, entry_id, judged = _qrel(line)
         org_id = org_of.get(turn_id)
         if org_id is None:
             line.refuse(f"unknown turn {turn_id!r}")
         if (org_id, entry_id) not in known:
             line.refuse(f"entry {entry_id!r} is not in org {org_id!r}")
         unique.check(line, f"of {entry_id!r} for {turn_id!r}", (turn_id, entry_id))
-        labels.append(Label(org_id, turn_id, entry_id, grade, LABEL_SOURCE))
+        labels.append(Label(org_id, turn_id, entry_id, judged, LABEL_SOURCE))
     return labels
 
 
@@ -197,9 +196,4 @@ def _qrel(line: Line) -> tuple[str, str, int]:
     fields = str(line.fields["line"]).split()
     if len(fields) != 4:
         line.refuse(f"expected 'turn_id 0 entry_id grade', found {len(fields)} fields")
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", fields[3]):
-        line.refuse(f"the grade must be a whole number, not {shown(fields[3])}")
-    grade = int(fields[3])
-    if not 0 <= grade <= MAX_GRADE:
-        line.refuse(f"the grade must be from 0 to {MAX_GRADE}, not {grade}")
-    return fields[0], fields[2], grade
+    return fields[0], fields[2], grade(line, fields[3])
