@@ -169,16 +169,16 @@ def _notes(entries: _Entries, gone: int, lost_labels: int) -> list[str]:
         notes.append("the source has no knowledge base: BM25's statistics are those of the pools' entries")
     if entries.differing:
         notes.append(
-            f"{len(entries.differing)} entries were replayed with several texts; a bundle holds one, the last: "
-            "their turns may rank differently"
+            "entries that were replayed with several texts, of which a bundle holds the last: "
+            f"{len(entries.differing)}; their turns may rank differently"
         )
     if entries.drifted:
         notes.append(
-            f"{len(entries.drifted)} entries have changed since the run; the bundle has the texts of the run, "
-            "and BM25's statistics and embeddings of today"
+            f"entries that have changed since the run: {len(entries.drifted)}; their texts are those of the run, "
+            "embeddings and BM25's statistics those of today"
         )
     if gone:
-        notes.append(f"{gone} places in served lists are left out: their entries are not there")
+        notes.append(f"left out of served lists, because their entries are not there: {gone}")
     if lost_labels:
-        notes.append(f"{lost_labels} labels are left out: their entry is not there, or an id holds white space")
+        notes.append(f"labels left out, because their entry is not there or an id holds white space: {lost_labels}")
     return notes

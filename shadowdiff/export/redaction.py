@@ -35,11 +35,13 @@ class Redaction:
 
     def notes(self) -> list[str]:
         """What a reader of the bundle should know."""
-        notes = [f"redacted {self._texts} texts; sides that read them may rank differently"] if self._texts else []
+        notes = []
+        if self._texts:
+            notes.append(f"texts redacted: {self._texts}; sides that read them may rank differently")
         if self._vectors:
-            notes.append(f"the embeddings of {self._vectors} redacted texts are left out; cosine fails on their turns")
+            notes.append(f"embeddings of redacted texts left out: {self._vectors}; cosine fails where it needs them")
         if self._ids:
-            notes.append(f"{self._ids} ids match a pattern and are not redacted: everything is found by them")
+            notes.append(f"ids that match a pattern, and stay, since everything is found by them: {self._ids}")
         return notes
 
     def _entry(self, entry: Entry) -> Entry:

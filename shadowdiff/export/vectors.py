@@ -66,4 +66,4 @@ def _left_out(kinds: Mapping[Kind, int], kept: Kind) -> list[str]:
     others = sum(turns for kind, turns in kinds.items() if kind != kept)
     if not others:
         return []
-    return [f"{others} turns have embeddings of another model than {kept[0]!r}, which a bundle cannot hold beside it"]
+    return [f"turns whose embeddings are of another model than {kept[0]!r}, and left out: {others}"]

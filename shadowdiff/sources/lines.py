@@ -121,7 +121,7 @@ class Unique:
 def json_lines(path: Path) -> Iterator[Line]:
     """The objects of a JSON Lines file; blank lines are skipped. Raises BundleError."""
     for line in text_lines(path):
-        fields = parsed(line, str(line.fields["line"]))
+        fields = parsed(line, str(line.fields["line"]).rstrip("\r\n"))
         if not isinstance(fields, dict):
             line.refuse(f"expected a JSON object, not {shown(fields)}")
         yield replace(line, fields=fields)
@@ -143,28 +143,34 @@ def parsed(line: Line, text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse_constant(line), parse_float=_finite(line))
     except json.JSONDecodeError as error:
-        line.refuse(f"not valid JSON: {error.msg} (column {error.colno})")
+        broken = replace(line, number=line.number + error.lineno - 1)
+        broken.refuse(f"not valid JSON: {error.msg} (column {error.colno})")
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits; thousands of brackets
         line.refuse(f"not JSON that can be read: {error}")
 
 
 def text_lines(path: Path) -> Iterator[Line]:
     """Non-blank lines. Splits on newlines only: a title may hold U+2028. A `.gz` file is read as its content."""
-    try:
-        with opened(path) as file:
-            for number, content in enumerate(file, start=1):
-                line = Line(path.name, number, {"line": _decoded(path, number, content)})
-                if content.strip():
-                    yield line
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (EOFError, zlib.error) as error:
-        raise BundleError(f"{path}: cannot be read: {error}") from error
+    for number, text in _numbered(path):
+        if text.strip():
+            yield Line(path.name, number, {"line": text})
 
 
 def whole_text(path: Path) -> str:
     """All of a file, without the byte order mark that some editors put first."""
-    return "".join(str(line.fields["line"]) for line in text_lines(path)).removeprefix(BYTE_ORDER_MARK)
+    return "".join(text for _, text in _numbered(path)).removeprefix(BYTE_ORDER_MARK)
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, str]]:
+    """Every line with its number from 1."""
+    try:
+        with opened(path) as file:
+            for number, content in enumerate(file, start=1):
+                yield number, _decoded(path, number, content)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (EOFError, zlib.error) as error:
+        raise BundleError(f"{path}: cannot be read: {error}") from error
 
 
 def opened(path: Path) -> gzip.GzipFile | io.BufferedReader:

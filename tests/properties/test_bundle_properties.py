@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadowdiff.records import Entry, Label, RecordedEntry, Session, Turn
@@ -89,6 +89,7 @@ def embeddings(draw: st.DrawFn, entry_count: int, turn_count: int) -> Embeddings
     return Embeddings(draw(IDS), arrays[0] + 0.0, arrays[1] + 0.0)  # no -0.0, which is written as 0.0 in rows of none
 
 
+@settings(max_examples=60)
 @given(bundles())
 def test_a_bundle_is_read_back_as_it_was(bundle: Bundle) -> None:
     """Every record, in order; times are the same moments, and rows without embedding stay without."""
