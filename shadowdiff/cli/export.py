@@ -96,7 +96,7 @@ def _redaction(invocation: Invocation) -> Redact:
 
 
 def _write_csv(invocation: Invocation, run: Run, output: Path | None, redact: Redact | None) -> None:
-    from shadowdiff.render.table import CsvRenderer
+    from shadowdiff.render.spreadsheet import CsvRenderer
     from shadowdiff.replay.execute import outcomes
 
     with opened(output) as out:
@@ -153,7 +153,7 @@ def _assembled(invocation: Invocation, run: Run, redact: Redact | None, *, whole
     try:
         return assembled(invocation.source)
     except DatabaseError as error:
-        diagnostics.warning(f"{error}; the bundle holds the pools' entries only, without embeddings and served lists")
+        diagnostics.warning(f"{error}; the bundle holds the pools' entries only, and no embeddings")
     return assembled(None)
 
 
@@ -203,6 +203,7 @@ def _replay_commands(run: Run, bundle: Bundle, output: Path) -> str:
     for place, side in enumerate(run.sides):
         words += ["-B" if place else "-A", side.spec]
         words += [] if side.min_score is None else ["--min-score", f"{side.label}={side.min_score}"]
+    words += [] if config.production_assumed else ["--production", config.production or "none"]
     words += ["--noise"] if config.noise else []
     load = shlex.join(["shadowdiff", "load", output.name])
     return visible(f"replay it there with: {load} && {shlex.join(map(str, words))}") + "\n"

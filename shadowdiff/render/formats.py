@@ -53,6 +53,6 @@ def _json_lines(*, full_rankings: bool) -> Renderer:
 
 
 def _csv(*, full_rankings: bool) -> Renderer:
-    from shadowdiff.render.table import CsvRenderer
+    from shadowdiff.render.spreadsheet import CsvRenderer
 
     return CsvRenderer(full_rankings)

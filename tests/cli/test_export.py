@@ -139,7 +139,7 @@ def test_what_a_bundle_cannot_reproduce_is_said(cli: Cli, database: Environment,
     (tmp_path / "shadowdiff.toml").write_text("[database]\nretry_for = 0\n")
     finished = cli("export", "--format", "bundle", "-o", "away", env=away)
     assert finished.code == 0
-    assert "the bundle holds the pools' entries only, without embeddings and served lists" in finished.err
+    assert "the bundle holds the pools' entries only, and no embeddings" in finished.err
     assert "without embeddings, cosine cannot be replayed from this bundle" in finished.err
     assert "s3cret" not in finished.err
     assert "no embeddings to away" in finished.out

@@ -8,7 +8,7 @@ import io
 import pytest
 
 from shadowdiff.records import Run, SessionOutcome
-from shadowdiff.render.table import COLUMNS, CsvRenderer, cell
+from shadowdiff.render.spreadsheet import COLUMNS, CsvRenderer, cell
 from shadowdiff.render.text import UNSAFE
 from tests.render_cases import hard_run
 
