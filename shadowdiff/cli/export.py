@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,7 +123,7 @@ def _write_bundle(
     from shadowdiff.sources.bundle import read_bundle
     from shadowdiff.sources.bundle_writer import write_bundle
 
-    needs = _needs(run)
+    needs = _needs(run, invocation.settings.rerankers)
     whole = knowledge_base == "all" or (knowledge_base == "auto" and "lexical" in needs)
     exported = _assembled(invocation, run, redact, whole=whole)
     if not exported.bundle.sessions:
@@ -157,7 +157,7 @@ def _assembled(invocation: Invocation, run: Run, redact: Redact | None, *, whole
     return assembled(None)
 
 
-def _needs(run: Run) -> frozenset[Need]:
+def _needs(run: Run, names: Mapping[str, str]) -> frozenset[Need]:
     """What the run's sides read beyond texts. A side that cannot be built here (a model elsewhere) counts as none."""
     from shadowdiff.protocols import PoolReranker
     from shadowdiff.rerankers.registry import build
@@ -166,7 +166,7 @@ def _needs(run: Run) -> frozenset[Need]:
     found: frozenset[Need] = frozenset()
     for side in run.sides:
         try:
-            reranker = build(parse(side.spec))
+            reranker = build(parse(side.spec), names)
         except ConfigError:
             continue
         found |= reranker.needs if isinstance(reranker, PoolReranker) else frozenset()

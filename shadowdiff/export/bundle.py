@@ -61,7 +61,7 @@ def exported_bundle(
 
     `whole`: with all entries of the orgs, which BM25's statistics need; else
     with those that a pool, a served list or a label names. Without `source`,
-    with the pools' entries only. Raises SourceError.
+    with the pools' entries only. All of it is held in memory. Raises SourceError.
     """
     replayed = [item for item in replayed if item.turns]
     served = _served(replayed, source)
