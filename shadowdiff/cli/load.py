@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shadowdiff.sources.embeddings import Embeddings
 
 FILE = click.Path(path_type=Path)
+NAMES = {"pattern": "session-pattern", "listed_only": "listed-only"}
 
 EPILOG = """\b
 Examples:
@@ -83,13 +84,13 @@ def _read(directory: Path | None, form: str, **options: Any) -> Bundle:
     if directory is None and not options["topics"]:
         raise ConfigError("nothing to load: name a directory, or --topics")
     found = form if form != "auto" else "trec" if directory is None else form_of(directory)
-    given = [name for name, value in options.items() if value]
-    if found != "beir" and "split" in given:
-        raise ConfigError(f"--split goes with BEIR directories, and this one is read as {found!r}")
+    given = [NAMES.get(name, name) for name, value in options.items() if value]
+    if "split" in given and (found != "beir" or directory is None):
+        raise ConfigError("--split goes with a BEIR directory, whose qrels/ it chooses from")
     if found != "bundle":
         return _read_collection(directory, found, **options)
     if given:
-        raise ConfigError(f"--{given[0].replace('_', '-')} does not go with a bundle, whose files say all there is")
+        raise ConfigError(f"--{given[0]} does not go with a bundle, whose files say all there is")
     if directory is None:
         raise ConfigError("a bundle is a directory; name it")
     return read_bundle(directory)
