@@ -58,6 +58,15 @@ class KnowledgeBase(Protocol):
         ...
 
 
+@runtime_checkable
+class NamesEmbeddings(Protocol):
+    """A KnowledgeBase that knows which models its embeddings come from."""
+
+    def embedding_models(self, org_ids: Sequence[str]) -> dict[str, str]:
+        """Names of models by org id; absent where none is stored. Raises SourceError."""
+        ...
+
+
 class LexicalIndex(Protocol):
     """BM25 over one org's whole knowledge base."""
 

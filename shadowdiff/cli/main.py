@@ -19,6 +19,7 @@ COMMANDS = {
     "runs": "shadowdiff.cli.runs",
     "show": "shadowdiff.cli.show",
     "load": "shadowdiff.cli.load",
+    "export": "shadowdiff.cli.export",
     "rerankers": "shadowdiff.cli.rerankers",
     "db": "shadowdiff.cli.db",
 }

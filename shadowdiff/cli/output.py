@@ -69,7 +69,7 @@ def output_options(function: F) -> F:
             show_default=True,
             help="Oldest session first, or the one that differs most.",
         ),
-        click.option("--full-rankings", is_flag=True, help="JSON: whole pools in rankings, not only surfaced entries."),
+        click.option("--full-rankings", is_flag=True, help="JSON, CSV: whole pools, not only surfaced entries."),
     )
     for option in reversed(options):
         function = option(function)
@@ -152,7 +152,7 @@ def opened(path: Path | None) -> Iterator[TextIO]:
     try:
         with open(descriptor, "w", encoding="utf-8", newline="\n") as out:  # noqa: PTH123 a descriptor
             yield out
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~umask())
         temporary.replace(path)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
@@ -170,7 +170,8 @@ def _pipe_may_close() -> Iterator[None]:
         raise click.exceptions.Exit(ExitCode.DONE) from None
 
 
-def _umask() -> int:
+def umask() -> int:
+    """What this process leaves out of the permissions of new files."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from shadowdiff.errors import ConfigError
 from shadowdiff.protocols import Renderer
 
-FORMATS = ("terminal", "json", "jsonl")
+FORMATS = ("terminal", "json", "jsonl", "csv")
 
 
 def renderer_for(
@@ -18,7 +18,7 @@ def renderer_for(
     full_rankings: bool = False,
     only_changed: bool = False,
 ) -> Renderer:
-    """The renderer of one of FORMATS. `width` and `color` are the terminal's, `full_rankings` is JSON's.
+    """The renderer of one of FORMATS. `width` and `color` are the terminal's, `full_rankings` is JSON's and CSV's.
 
     `only_changed` says that the outcomes are filtered already, so that a reader
     is told how much is not shown. Raises ConfigError on an unknown format.
@@ -27,6 +27,7 @@ def renderer_for(
         "terminal": lambda: _terminal(width, color=color, only_changed=only_changed),
         "json": lambda: _json(full_rankings=full_rankings),
         "jsonl": lambda: _json_lines(full_rankings=full_rankings),
+        "csv": lambda: _csv(full_rankings=full_rankings),
     }
     if format not in makers:
         raise ConfigError(f"no output format {format!r}; use one of {', '.join(FORMATS)}")
@@ -49,3 +50,9 @@ def _json_lines(*, full_rankings: bool) -> Renderer:
     from shadowdiff.render.structured import JsonLinesRenderer
 
     return JsonLinesRenderer(full_rankings=full_rankings)
+
+
+def _csv(*, full_rankings: bool) -> Renderer:
+    from shadowdiff.render.spreadsheet import CsvRenderer
+
+    return CsvRenderer(full_rankings)

@@ -26,6 +26,8 @@ from shadowdiff.store.runs import CachedScore
 TURNS_PER_CALL = 4
 """Turns scored in one call: enough to sort by length over, few enough for a progress bar to move."""
 
+NO_TEXT = "no entry of this turn's pool has a text, which this side reads; load their texts, or compare served and run:"
+
 
 class ScoreCache(Protocol):
     """Where scores of (query, document) pairs are kept between runs."""
@@ -78,12 +80,25 @@ def rank_turns(
     results: list[RankResult] = []
     for start in range(0, len(turns), turns_per_call):
         batch = turns[start : start + turns_per_call]
+        unreadable = [_reads_text(reranker) and _has_no_text(turn) for turn in batch]
+        readable = [turn for turn, cannot in zip(batch, unreadable, strict=True) if not cannot]
         if isinstance(reranker, PoolReranker):
-            results += _rank_by_pool(reranker, batch)
+            ranked = iter(_rank_by_pool(reranker, readable))
         else:
-            results += _rank_by_text(reranker, batch, cache)
+            ranked = iter(_rank_by_text(reranker, readable, cache))
+        results += [RerankerError(NO_TEXT) if cannot else next(ranked) for cannot in unreadable]
         on_ranked(len(batch), sum(len(turn.pool.entries) for turn in batch))
     return results
+
+
+def _reads_text(reranker: Reranker | PoolReranker) -> bool:
+    return not isinstance(reranker, PoolReranker) or "lexical" in reranker.needs
+
+
+def _has_no_text(turn: PooledTurn) -> bool:
+    """Whether there are entries and all are without title and body: scores would be made of nothing."""
+    texts = [item.entry.title or item.entry.body for item in turn.pool.entries]
+    return bool(texts) and not any(texts)
 
 
 def _rank_by_pool(reranker: PoolReranker, turns: Sequence[PooledTurn]) -> list[RankResult]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
 from shadowdiff.database import database_errors
@@ -18,6 +19,8 @@ from shadowdiff.sources import statements
 from shadowdiff.sources.mapping import DEFAULT_ORG, SourceMapping, source_mapping
 from shadowdiff.sources.parts import Parts, is_the_statements_fault, said
 from shadowdiff.sources.values import array_text, distinct, listed, moment, tags, vector
+from shadowdiff.store.schema import orgs
+from shadowdiff.store.statements import texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,6 +115,17 @@ class PostgresSource:
             return {turn_id: value for turn_id, value in found.items() if value is not None}
 
         return self.read("reading embeddings", work)
+
+    def embedding_models(self, org_ids: Sequence[str]) -> dict[str, str]:
+        """Names of the models by org id; only the own schema says them. One statement."""
+        statement = select(orgs.c.org_id, orgs.c.embedding_model).where(
+            orgs.c.org_id == func.any(texts(org_ids)), orgs.c.embedding_model.is_not(None)
+        )
+
+        def work(connection: Connection) -> dict[str, str]:
+            return {row.org_id: row.embedding_model for row in connection.execute(statement)}
+
+        return self.read("reading embedding models", work) if self.mapping.is_own else {}
 
     def nearest(self, org_of: Mapping[str, str], limit: int) -> dict[str, list[RecordedEntry]]:
         """The org's entries nearest to each turn by cosine, best first, ties by entry id; `org_of` by turn id.

@@ -34,7 +34,7 @@ def ingest(
 ) -> None:
     """Insert or update entries, sessions, turns and labels in one transaction.
 
-    Vectors stand row by row beside `entries` and beside the sessions' turns.
+    Vectors stand row by row beside `entries` and beside the sessions' turns; a row of zeros is none.
     What the database holds beyond this is left alone, unless `replace_orgs`
     deletes all that it holds of these orgs first; a session that is there
     already is replaced whole. Without vectors, stored embeddings are kept
@@ -101,11 +101,15 @@ def _write_entries(connection: Connection, entries: Sequence[Entry], vectors: ND
             "title": entry.title,
             "body": entry.body,
             "updated_at": entry.updated_at,
-            "embedding": None if vectors is None else vectors[index].astype("float32"),
+            "embedding": None if vectors is None else _vector(vectors[index]),
         }
         for index, entry in enumerate(entries)
     )
     _upsert(connection, schema.entries, rows)
+
+
+def _vector(row: NDArray[Any]) -> NDArray[np.float32] | None:
+    return row.astype("float32") if row.any() else None
 
 
 def _replace_sessions(connection: Connection, sessions: Sequence[Session]) -> None:
@@ -157,7 +161,7 @@ class _TurnVectors:
 
     def of(self, index: int, turn: Turn) -> Any:
         if self.given is not None:
-            return self.given[index].astype("float32")
+            return _vector(self.given[index])
         text, vector = self.kept.get(turn.turn_id, ("", None))
         return vector if text == turn.search_text else None
 

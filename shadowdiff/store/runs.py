@@ -15,13 +15,14 @@ from sqlalchemy.exc import DBAPIError
 
 from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, StoreError
-from shadowdiff.records import ReplayedSession, Run, RunStatus, RunSummary, Side
+from shadowdiff.records import Label, ReplayedSession, Run, RunStatus, RunSummary, Side
 from shadowdiff.retry import Retries
 from shadowdiff.store import rows
 from shadowdiff.store.codec import decode_config, decode_summary, encode
 from shadowdiff.store.schema import (
     entry_texts,
     failures,
+    labels,
     rankings,
     run_sessions,
     run_sides,
@@ -144,6 +145,34 @@ class RunStore:
         for start in range(0, len(wanted), SESSIONS_PER_READ):
             batch = wanted[start : start + SESSIONS_PER_READ]
             yield from self._transaction("reading rankings", partial(_read_sessions, run_id=run_id, session_ids=batch))
+
+    def labels(self, run_id: str) -> list[Label]:
+        """Labels of the run's turns, in the run's order, then by entry id; the newest where an entry has several."""
+        statement = (
+            select(labels)
+            .join(run_sessions, run_sessions.c.org_id == labels.c.org_id)
+            .join(
+                run_turns,
+                (run_turns.c.turn_id == labels.c.turn_id)
+                & (run_turns.c.run_id == run_sessions.c.run_id)
+                & (run_turns.c.session_id == run_sessions.c.session_id),
+            )
+            .where(run_turns.c.run_id == run_id)
+            .distinct(run_sessions.c.position, run_turns.c.position, labels.c.entry_id)
+            .order_by(
+                run_sessions.c.position,
+                run_turns.c.position,
+                labels.c.entry_id,
+                labels.c.labelled_at.desc(),
+                labels.c.source,
+                labels.c.author,
+            )
+        )
+        found = self._transaction("reading labels", lambda connection: list(connection.execute(statement)))
+        return [
+            Label(row.org_id, row.turn_id, row.entry_id, row.grade, row.source, row.author, row.labelled_at)
+            for row in found
+        ]
 
     def cached_scores(self, fingerprint: str, pairs: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """Scores of these pairs under this reranker, where the cache has them. One statement."""

@@ -54,7 +54,7 @@ def raw(text: str) -> set[str]:
     return set(UNSAFE.findall(text.replace("\n", "")))
 
 
-@pytest.mark.parametrize("output", ["terminal", "json", "jsonl"])
+@pytest.mark.parametrize("output", ["terminal", "json", "jsonl", "csv"])
 def test_no_character_acts_on_the_terminal(cli: Cli, hostile: dict[str, str], output: str) -> None:
     """Replayed and shown: everything is there, nothing of it raw."""
     finished = cli("replay", "-A", "served", "-B", "bm25", "--format", output, env=hostile)
@@ -89,3 +89,18 @@ def test_errors_and_listings_are_escaped_too(cli: Cli, hostile: dict[str, str], 
     listing = cli("runs", "--format", "json", env=hostile).out
     assert raw(listing) == raw(cli("runs", env=hostile).out) == set()
     assert "[bold red]loud" in listing
+
+
+def test_exports_hold_it_and_say_nothing_raw(cli: Cli, hostile: dict[str, str], tmp_path: Path) -> None:
+    """A bundle has every character and loads again; run files cannot, and nothing of them is left behind."""
+    assert cli("replay", "-A", "served", "-B", "bm25", env=hostile).code == 0
+    exported = cli("export", "--format", "bundle", "-o", f"out{CLEAR}", env=hostile)
+    assert exported.code == 0, exported.err
+    assert raw(exported.out) == set()
+    session = json.loads((tmp_path / f"out{CLEAR}" / "sessions.jsonl").read_text(encoding="utf-8"))
+    assert [turn["query"] for turn in session["turns"]] == [f"{text} question" for text in HOSTILE]
+    assert cli("load", f"out{CLEAR}", env=hostile).code == 0
+    refused = cli("export", "--format", "trec", "-o", "runs", env=hostile)
+    assert (refused.code, raw(refused.err)) == (2, set())
+    assert "holds white space, which separates the fields of a TREC file" in refused.err
+    assert not (tmp_path / "runs").exists()

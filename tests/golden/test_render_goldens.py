@@ -80,7 +80,7 @@ def test_fidelity_is_a_block_of_its_own(case: str, width: int) -> None:
     check(f"fidelity-{case}-{width}.txt", text)
 
 
-@pytest.mark.parametrize("name", ["json", "jsonl"])
+@pytest.mark.parametrize("name", ["json", "jsonl", "csv"])
 def test_structured_output_is_as_the_golden_says(name: str) -> None:
     """Field by field, for two other sides and with the noise floor."""
     check(f"three-sides.{name}", rendered(renderer_for(name), *hard_run(others=2, noise=True)))

@@ -119,6 +119,13 @@ def test_embeddings_stay_while_the_text_is_the_one_embedded(empty_engine: Engine
     assert embedded(empty_engine) == {"e2": [1, 2]}
 
 
+def test_rows_of_zeros_are_no_embeddings(empty_engine: Engine) -> None:
+    """What a bundle has no vector for has none in the database."""
+    vectors = np.array([[0.0, 0.0], [1.0, 2.0]], np.float32)
+    ingest(empty_engine, ENTRIES, SESSIONS, entry_vectors=vectors, turn_vectors=vectors, embedding_model="minilm")
+    assert embedded(empty_engine) == {"e2": [1.0, 2.0], "t2": [1.0, 2.0]}
+
+
 def test_a_changed_title_drops_the_embedding_too(empty_engine: Engine) -> None:
     """The title is part of the text that was embedded."""
     load_embedded(empty_engine, 1.0)

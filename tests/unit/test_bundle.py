@@ -273,6 +273,14 @@ def _holes(value: float) -> np.ndarray[Any, Any]:
         ),
         pytest.param({"turns": np.ones((2, 5))}, "different numbers of dimensions", id="other-dimensions"),
         pytest.param(
+            {"turns_present": np.array([1, 0])}, "'turns_present' must hold 2 truth values, one for each", id="marks"
+        ),
+        pytest.param(
+            {"turns": np.zeros((2, 4)), "turns_present": np.array([True, False])},
+            "row 1 of 'turns' is all",
+            id="unmarked",
+        ),
+        pytest.param(
             {"entries": np.ones((3, 4), int)}, "'entries' must hold floating-point numbers, not int64", id="int"
         ),
         pytest.param({"entries": _holes(np.nan)}, "row 2 of 'entries' is not finite", id="nan"),

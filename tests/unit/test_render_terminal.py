@@ -274,8 +274,9 @@ def test_every_format_has_a_renderer_and_no_other() -> None:
         "TerminalRenderer",
         "JsonRenderer",
         "JsonLinesRenderer",
+        "CsvRenderer",
     ]
-    with pytest.raises(ConfigError, match="no output format 'jsno'; use one of terminal, json, jsonl"):
+    with pytest.raises(ConfigError, match="no output format 'jsno'; use one of terminal, json, jsonl, csv"):
         renderer_for("jsno")
 
 
