@@ -105,6 +105,24 @@ class PairScores:
     truncated: tuple[bool, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What a reranker connects to."""
+
+    contacts: str
+    """In words for a person: `Bedrock in eu-central-1`, `the Hugging Face hub`."""
+    sends_texts: bool = True
+    """Whether queries and documents go there; False where only a model is fetched."""
+
+
+@runtime_checkable
+class Networked(Protocol):
+    """A reranker that says what it connects to. One that does not say is taken to send texts somewhere."""
+
+    network: Network | None
+    """None: it opens no connection, ever."""
+
+
 class Reranker(Protocol):
     """Anything that scores (query, document) pairs by their text."""
 

@@ -17,6 +17,21 @@ NOISE_SIDE = "A*"
 """Label under which the baseline's second, uncached pass is kept when the noise floor is asked for."""
 
 
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class MissingText(StrEnum):
+    """Why a text is not here."""
+
+    NOT_STORED = "not stored"
+    """The run kept ids and hashes only, and nobody has fetched it from the source."""
+    CHANGED = "changed"
+    """The source has another text under this id now."""
+    GONE = "gone"
+    """The source has nothing under this id any more."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One knowledge-base entry of one org. `entry_id` is unique within its org only.
@@ -29,11 +44,15 @@ class Entry:
     title: str
     body: str
     updated_at: datetime | None = None
+    original_hash: str | None = field(default=None, compare=False)
+    """Hash of the text that was ranked, where this one is redacted or missing; None: of the text as it stands here."""
+    missing_text: MissingText | None = None
+    """Why title and body are empty; None where they are what they should be."""
 
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 (hex) of title and body: the same text has the same hash whoever owns it."""
-        return hashlib.sha256(f"{self.title}\0{self.body}".encode("utf-8", "surrogatepass")).hexdigest()
+        return self.original_hash or _sha256(f"{self.title}\0{self.body}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +85,20 @@ class Turn:
     """Entry ids as production returned them, best first; None when not recorded."""
     served_by: str | None = None
     """The reranker that production says ranked this turn; None when not recorded."""
+    original_hash: str | None = field(default=None, compare=False)
+    """Hash of query and search query where they are missing here; None: of those that stand here."""
+    missing_text: MissingText | None = None
+    """Why the query is empty; None where it is what it should be."""
 
     @property
     def search_text(self) -> str:
         """The text that rerankers get as the query."""
         return self.search_query or self.query
+
+    @property
+    def query_hash(self) -> str:
+        """SHA-256 (hex) of query and search query."""
+        return self.original_hash or _sha256(f"{self.query}\0{self.search_query or ''}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +197,8 @@ class TurnFailure:
 
     side: str
     reason: str
+    textless: str | None = field(default=None, compare=False)
+    """The reason without anything that could quote a text; None: the reason itself quotes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +233,8 @@ class RunConfig:
     """Nobody said that `production` is: it is the baseline, and taken for it."""
     store_text: bool = True
     """False: the store keeps ids and hashes, and texts are fetched from the source when the run is shown."""
+    redacted_sides: tuple[str, ...] = ()
+    """Labels of the sides that saw redacted texts, because theirs leave this machine."""
 
 
 class RunStatus(StrEnum):
