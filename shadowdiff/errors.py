@@ -2,6 +2,7 @@
 
 ShadowdiffError                 one plain line for a person; never a traceback
 ├── ConfigError                 exit 2: an option, spec, file or name that cannot be used as given
+│   ├── OfflineError            something would open a network connection, and offline is on
 │   ├── SpecError               a reranker spec that does not parse or names nothing installed
 │   └── BundleError             a bundle file refused, with file, line and reason
 ├── DatabaseError               exit 3: the source or the store cannot be reached or used
@@ -47,6 +48,10 @@ class ConfigError(ShadowdiffError):
 
 class SpecError(ConfigError):
     """A reranker spec does not parse, or names no installed reranker."""
+
+
+class OfflineError(ConfigError):
+    """A side would open a network connection, and the user has said that none may be opened."""
 
 
 class BundleError(ConfigError):

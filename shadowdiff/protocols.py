@@ -57,6 +57,10 @@ class KnowledgeBase(Protocol):
         ...
 
 
+class Source(SessionSource, KnowledgeBase, Protocol):
+    """Sessions, and the knowledge bases that they were asked against."""
+
+
 class LexicalIndex(Protocol):
     """BM25 over one org's whole knowledge base."""
 

@@ -41,7 +41,7 @@ def command(invocation: Invocation, /, last: int, **options: Any) -> None:
     sides = SideOptions("cosine", (MODEL.name,), names={MODEL.name: f"onnx:{_shortest(directory / MODEL)}"})
     how = {"no_cache": False, "latency_turns": LATENCY_TURNS}
     run = replay_sessions(invocation, sides, RunConfig(window=window), **how)
-    write_run(run, invocation.store, output)
+    write_run(run, invocation, output)
     refuse_too_many_failures(run, None)
 
 

@@ -41,7 +41,7 @@ def command(invocation: Invocation, directory: Path, embedder: str | None, repla
     if embedder is not None:
         from shadowdiff.embedding import embedder_spec
 
-        embedder_spec(embedder)
+        embedder_spec(embedder, offline=invocation.settings.privacy.offline)
     click.echo(load_bundle(invocation, read_bundle(directory), embedder, replace=replace))
 
 

@@ -19,6 +19,7 @@ from shadowdiff.errors import ConfigError, ExitCode
 from shadowdiff.render.formats import FORMATS, renderer_for
 
 if TYPE_CHECKING:
+    from shadowdiff.cli.invocation import Invocation
     from shadowdiff.records import Run, SessionOutcome
     from shadowdiff.store.runs import RunStore
 
@@ -81,8 +82,15 @@ def taken(options: dict[str, Any]) -> OutputOptions:
     return OutputOptions(**{name: options.pop(name) for name in OutputOptions.__slots__})
 
 
-def write_run(run: Run, store: RunStore, options: OutputOptions) -> None:
-    """Render a stored run. Raises ConfigError when the file cannot be written."""
+def write_run(run: Run, invocation: Invocation, options: OutputOptions) -> None:
+    """Render a stored run, with texts from the source where the store has none.
+
+    Raises ConfigError when the file cannot be written.
+    """
+    from shadowdiff import diagnostics
+    from shadowdiff.replay.texts import SourceTexts
+
+    texts = SourceTexts(lambda: invocation.source)
     with opened(options.output) as out:
         renderer = renderer_for(
             options.format,
@@ -91,7 +99,10 @@ def write_run(run: Run, store: RunStore, options: OutputOptions) -> None:
             full_rankings=options.full_rankings,
             only_changed=options.only_changed,
         )
-        renderer.render(run, _chosen(run, store, options), out)
+        chosen = _chosen(run, invocation.store, options)
+        renderer.render(run, chosen if run.config.store_text else texts.filled(chosen), out)
+    for warning in texts.warnings():
+        diagnostics.warning(warning)
 
 
 def _chosen(run: Run, store: RunStore, options: OutputOptions) -> Iterator[SessionOutcome]:

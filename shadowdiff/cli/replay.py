@@ -121,7 +121,7 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
     """
     output = taken(options)
     run = _resumed(invocation, resume, options) if resume else _started(invocation, options)
-    write_run(run, invocation.store, output)
+    write_run(run, invocation, output)
     refuse_too_many_failures(run, max_failures)
 
 
@@ -130,7 +130,8 @@ def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfi
     from shadowdiff.replay.sides import build_sides, with_production
 
     names = {**invocation.settings.rerankers, **sides.names}
-    contenders = build_sides(sides.baseline, sides.others, names, sides.min_scores)
+    privacy = invocation.settings.privacy
+    contenders = build_sides(sides.baseline, sides.others, names, sides.min_scores, privacy)
     said = {"asked": sides.production, "configured": sides.configured_production}
     config = with_production(config, contenders, names, **said)
     replay = _replay(invocation, contenders, **how)
@@ -146,6 +147,7 @@ def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
         pool_from=PoolOrigin(options["pool_from"]),
         noise=options["noise"],
         window=_window(options),
+        store_text=invocation.settings.privacy.store_text,
     )
     how = {"no_cache": options["no_cache"], "latency_turns": options["latency_turns"]}
     return replay_sessions(invocation, _sides(invocation, options), config, **how)
@@ -190,7 +192,7 @@ def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
     run = invocation.store.get(name)
     if run.status is RunStatus.DONE:
         raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
-    contenders = rebuild_sides(run.sides, invocation.settings.rerankers)
+    contenders = rebuild_sides(run, invocation.settings.rerankers, invocation.settings.privacy)
     prepare(contenders)
     replay = _replay(invocation, contenders, no_cache=options["no_cache"], latency_turns=options["latency_turns"])
     return _finished(invocation, replay, run)
@@ -198,14 +200,17 @@ def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
 
 def _replay(invocation: Invocation, contenders: tuple[Contender, ...], *, no_cache: bool, latency_turns: int) -> Replay:
     from shadowdiff import diagnostics
+    from shadowdiff.privacy import NO_REDACTION, redactor
     from shadowdiff.replay.execute import Replay
     from shadowdiff.replay.score import NoCache
 
+    privacy = invocation.settings.privacy
     return Replay(
         contenders=contenders,
         source=invocation.source,
         store=invocation.store,
         cache=NoCache() if no_cache else invocation.store,
+        redact_stored=redactor(privacy) if privacy.redact_stored else NO_REDACTION,
         latency_turns=latency_turns,
         on_warning=diagnostics.warning,
     )

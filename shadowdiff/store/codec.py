@@ -43,7 +43,7 @@ def encode(value: Any) -> Any:
 
 def decode_config(stored: Mapping[str, Any]) -> RunConfig:
     """The configuration that `encode` wrote."""
-    return _build(RunConfig, stored, {"pool_from": PoolOrigin, "window": _decode_window})
+    return _build(RunConfig, stored, {"pool_from": PoolOrigin, "window": _decode_window, "redacted_sides": tuple})
 
 
 def decode_summary(stored: Mapping[str, Any]) -> RunSummary:
