@@ -24,11 +24,12 @@ class Pooled:
         texts = [item.entry.title + item.entry.body for item in turn.pool.entries]
         return self._remote.score(f"{turn.turn.query} {turn.turn.answer}", texts)
 
-class Silent(KeywordReranker):
-    def __getattribute__(self, name):
-        if name == "network":
-            raise AttributeError(name)
-        return super().__getattribute__(name)
+class Silent:
+    document_form = "title+body"
+
+    def __init__(self, spec):
+        self._words = KeywordReranker(spec)
+        self.spec, self.fingerprint, self.score = spec, self._words.fingerprint, self._words.score
 
 def remote(spec, context):
     return RemoteReranker(spec)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shadowdiff.config import REDACTIONS, PrivacySettings
-from shadowdiff.errors import ConfigError
+from shadowdiff.errors import ConfigError, RerankerError
 from shadowdiff.privacy import NO_REDACTION, Redactor, redactor, textless
 from shadowdiff.records import (
     Entry,
@@ -24,6 +24,11 @@ from shadowdiff.records import (
     Turn,
     TurnFailure,
 )
+from shadowdiff.replay.score import NoCache, rank_turns
+from shadowdiff.rerankers.registry import build
+from shadowdiff.rerankers.rrf import ReciprocalRankFusion
+from shadowdiff.rerankers.spec import parse
+from shadowdiff.testing import FailingReranker, make_turn
 
 AT = datetime(2026, 11, 19, 14, 2, tzinfo=UTC)
 ALL = redactor(PrivacySettings(redact=REDACTIONS))
@@ -237,3 +242,20 @@ def test_a_textless_session_keeps_ids_hashes_and_figures() -> None:
     )
     assert after.turns[0].pool.hash == before.turns[0].pool.hash
     assert replace(turn, original_hash=None).query_hash != turn.query_hash
+
+
+def test_reasons_that_quote_nothing_are_kept() -> None:
+    """Our own words hold ids and numbers only; of a stranger's error no more than its type is, also inside a fusion."""
+    plain = build(parse("rrf:cosine+served"))
+    foreign = ReciprocalRankFusion(
+        parse("rrf:a+b"), [("a", FailingReranker(lambda _: True, ValueError("secret")))] * 2, 60
+    )
+    turn = replace(make_turn(["a document"]), vectors=None)
+    reasons = [rank_turns(reranker, [turn], NoCache())[0] for reranker in (plain, foreign, FailingReranker(bool))]
+    assert all(isinstance(reason, RerankerError) for reason in reasons)
+    kept = [reason.textless for reason in reasons if isinstance(reason, RerankerError)]
+    assert kept[0] == str(reasons[0])
+    assert "an embedding of this turn" in kept[0]
+    assert "secret" in str(reasons[1])
+    assert kept[1] == "ValueError (its message is not stored, as it may quote a text)"
+    assert kept[2] == "RerankerError (its message is not stored, as it may quote a text)"
