@@ -14,6 +14,9 @@ from shadowdiff.errors import ConfigError
 
 FILE_NAME = "shadowdiff.toml"
 SOURCE_PARTS = ("sessions", "turns", "pool", "served", "entries")
+REDACTIONS = ("key", "email", "card", "phone")
+"""The built-in patterns, in the order in which they are applied."""
+PATTERN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 Kind = Literal["text", "texts", "text or texts", "flag", "duration", "table"]
 
@@ -38,6 +41,7 @@ KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
     },
     "privacy": {
         "redact": "texts",
+        "phone_regions": "texts",
         "patterns": "table",
         "redact_stored": "flag",
         "store_text": "flag",
@@ -93,12 +97,17 @@ class PrivacySettings:
     """[privacy]: what may leave this machine, and what may be stored."""
 
     redact: tuple[str, ...] = ()
-    """Names of the built-in patterns that are on."""
+    """Names of the built-in patterns that are on, of REDACTIONS."""
+    phone_regions: tuple[str, ...] = ()
+    """Countries (`DE`, `GB`) whose national phone numbers are found too, beside those in international form."""
     patterns: Mapping[str, str] = field(default_factory=dict)
     """The user's own regular expressions, by name."""
     redact_stored: bool = False
+    """Texts are redacted before they are stored, too."""
     store_text: bool = True
+    """False: the store keeps ids and hashes only."""
     offline: bool = False
+    """Sides that would open a network connection are refused; databases are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +150,7 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.
         store_url=environment.get("SHADOWDIFF_STORE_URL") or document.get("store", {}).get("url") or None,
         limits=_limits(document.get("database", {})),
         source=_source(document.get("source", {})),
-        privacy=_privacy(document.get("privacy", {})),
+        privacy=_privacy(document.get("privacy", {}), environment),
         rerankers=document.get("rerankers", {}),
         baseline=replay.get("baseline"),
         others=tuple(replay.get("others", ())),
@@ -178,10 +187,41 @@ def _source(section: Mapping[str, Any]) -> SourceSettings:
     )
 
 
-def _privacy(section: Mapping[str, Any]) -> PrivacySettings:
-    given = dict(section)
-    given["redact"] = tuple(given.get("redact", ()))
-    return PrivacySettings(**given)
+def _privacy(section: Mapping[str, Any], environment: Mapping[str, str]) -> PrivacySettings:
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
+    offline = _switch("SHADOWDIFF_OFFLINE", environment)
+    return PrivacySettings(**given if offline is None else given | {"offline": offline})
+
+
+def _switch(name: str, environment: Mapping[str, str]) -> bool | None:
+    """A variable that turns something on or off; None where it is not set."""
+    match environment.get(name, "").strip().lower():
+        case "":
+            return None
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "0" | "false" | "no" | "off":
+            return False
+        case _:
+            raise ConfigError(f"{name} must be 1 or 0")
+
+
+def _check_privacy(path: Path, section: Mapping[str, Any]) -> None:
+    """Raise ConfigError for patterns that do not exist, do not compile, or are asked for and not there."""
+    redact, patterns = section.get("redact", []), section.get("patterns", {})
+    unknown = [name for name in redact if name not in REDACTIONS]
+    if unknown:
+        raise ConfigError(f"{path}: [privacy] redact knows no {unknown[0]!r}; it knows {', '.join(REDACTIONS)}")
+    for name, pattern in patterns.items():
+        if not PATTERN_NAME.fullmatch(name):
+            raise ConfigError(f"{path}: [privacy] patterns: a name holds letters, digits, '-' and '_', not {name!r}")
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            reason = f"is not a regular expression: {error}"
+            raise ConfigError(f"{path}: [privacy] patterns: {name!r} {reason}") from error
+    if section.get("redact_stored") and not (redact or patterns):
+        raise ConfigError(f"{path}: [privacy] redact_stored is on, and redact and patterns name nothing to redact")
 
 
 def _config_file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
@@ -232,6 +272,8 @@ def _check_section(path: Path, section: str, content: Any) -> None:
         expected = known.get(key, "text")
         if not _fits(expected, value):
             raise ConfigError(f"{path}: [{section}] {key} must be {EXPECTED[expected]}, not {_kind(value)}")
+    if section == "privacy":
+        _check_privacy(path, content)
 
 
 EXPECTED: Mapping[Kind, str] = {

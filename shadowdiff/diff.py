@@ -15,13 +15,12 @@ from shadowdiff.records import (
     Ranking,
     ReplayedSession,
     ReplayedTurn,
-    RunConfig,
     SessionDiff,
     SessionOutcome,
-    Side,
     TurnDiff,
     TurnOutcome,
 )
+from shadowdiff.runs import RunConfig, Side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

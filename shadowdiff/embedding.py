@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from shadowdiff.errors import ConfigError
 from shadowdiff.records import Entry, Session
 from shadowdiff.rerankers.documents import TITLE_AND_BODY, document_text
-from shadowdiff.rerankers.sentence_transformers import load_errors, quiet, require_extra
+from shadowdiff.rerankers.network import refuse_network
+from shadowdiff.rerankers.sentence_transformers import hub_network, load_errors, quiet, require_extra
 from shadowdiff.rerankers.spec import Spec, parse
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ class Embedder:
     """One row per text, in input order, shape (texts, dimensions)."""
 
 
-def embedder_spec(text: str) -> Spec:
-    """The spec of a bi-encoder. Raises ConfigError for any other."""
+def embedder_spec(text: str, *, offline: bool = False) -> Spec:
+    """The spec of a bi-encoder. Raises ConfigError for any other, and offline for one that is not in a directory."""
     spec = parse(text)
     if spec.scheme != "st" or not spec.target or spec.options:
         raise ConfigError(f"--embedder takes st:PATH_OR_MODEL_ID, not {text!r}")
+    if offline:
+        refuse_network(f"--embedder {spec}", hub_network(spec.target))
     return spec
 
 
@@ -46,7 +49,8 @@ def build_embedder(text: str) -> Embedder:
 
     directory = Path(spec.target).expanduser()
     with quiet(), load_errors(spec):
-        model = SentenceTransformer(str(directory) if directory.is_dir() else spec.target)
+        source = str(directory) if directory.is_dir() else spec.target
+        model = SentenceTransformer(source, local_files_only=hub_network(spec.target) is None)
     return Embedder(str(spec), lambda texts: model.encode(list(texts), show_progress_bar=False))
 
 

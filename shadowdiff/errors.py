@@ -2,12 +2,14 @@
 
 ShadowdiffError                 one plain line for a person; never a traceback
 ├── ConfigError                 exit 2: an option, spec, file or name that cannot be used as given
+│   ├── OfflineError            something would open a network connection, and offline is on
 │   ├── SpecError               a reranker spec that does not parse or names nothing installed
 │   └── BundleError             a bundle file refused, with file, line and reason
 ├── DatabaseError               exit 3: the source or the store cannot be reached or used
 │   ├── SourceError             reading sessions, turns, pools or entries failed
 │   └── StoreError              reading or writing runs failed
 ├── RerankerError               one side gave no ranking for a turn; stored and counted, not raised to the user
+│   └── PlainRerankerError      the same, in words that quote nothing of what was ranked
 └── TooManyFailuresError        exit 4: too many turns failed for the run to mean anything
 """
 
@@ -48,6 +50,10 @@ class SpecError(ConfigError):
     """A reranker spec does not parse, or names no installed reranker."""
 
 
+class OfflineError(ConfigError):
+    """A side would open a network connection, and the user has said that none may be opened."""
+
+
 class BundleError(ConfigError):
     """A bundle file was refused; nothing of the bundle was loaded."""
 
@@ -70,6 +76,23 @@ class RerankerError(ShadowdiffError):
     """A side gave no ranking for a turn; the turn is counted as failed and the run goes on."""
 
     exit_code = ExitCode.TURNS_FAILED
+
+    @property
+    def textless(self) -> str:
+        """The reason without anything that could quote a text: no more than the type of the error behind it."""
+        root: BaseException = self
+        while root.__cause__ is not None:
+            root = root.__cause__
+        return f"{type(root).__name__} (its message is not stored, as it may quote a text)"
+
+
+class PlainRerankerError(RerankerError):
+    """A RerankerError whose message holds ids, names and numbers only: kept even where no text may be stored."""
+
+    @property
+    def textless(self) -> str:
+        """The message itself."""
+        return str(self)
 
 
 class TooManyFailuresError(ShadowdiffError):

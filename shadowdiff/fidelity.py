@@ -18,16 +18,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from shadowdiff.ranking import surfaced
-from shadowdiff.records import (
-    Estimate,
-    Fidelity,
-    Ranking,
-    ReplayedTurn,
-    RunConfig,
-    SessionOutcome,
-    TurnFidelity,
-    TurnOutcome,
-)
+from shadowdiff.records import Ranking, ReplayedTurn, SessionOutcome, TurnFidelity, TurnOutcome
+from shadowdiff.runs import Estimate, Fidelity, RunConfig
 from shadowdiff.stats import bootstrap_ratios
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from shadowdiff.fusion import fuse_ranks
 from shadowdiff.lexical import OrgLexicon
 from shadowdiff.protocols import KnowledgeBase, ListingReranker
-from shadowdiff.records import Entry, Pool, PoolEntry, PoolOrigin, RecordedEntry, RunConfig, Session, Turn
+from shadowdiff.records import Entry, Pool, PoolEntry, PoolOrigin, RecordedEntry, Session, Turn
+from shadowdiff.runs import RunConfig
 
 LEXICONS_KEPT = 16
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO, runtime_checkable
 
 from shadowdiff.findings import Finding
-from shadowdiff.records import Entry, Pool, RecordedEntry, Run, Session, SessionOutcome, Turn, Window
+from shadowdiff.records import Entry, Pool, RecordedEntry, Session, SessionOutcome, Turn, Window
+from shadowdiff.runs import Run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +68,10 @@ class NamesEmbeddings(Protocol):
         ...
 
 
+class Source(SessionSource, KnowledgeBase, Protocol):
+    """Sessions, and the knowledge bases that they were asked against."""
+
+
 class LexicalIndex(Protocol):
     """BM25 over one org's whole knowledge base."""
 
@@ -113,6 +118,24 @@ class PairScores:
 
     scores: tuple[float, ...]
     truncated: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What a reranker connects to."""
+
+    contacts: str
+    """In words for a person: `Bedrock in eu-central-1`, `the Hugging Face hub`."""
+    sends_texts: bool = True
+    """Whether queries and documents go there; False where only a model is fetched."""
+
+
+@runtime_checkable
+class Networked(Protocol):
+    """A reranker that says what it connects to. One that does not say is taken to send texts somewhere."""
+
+    network: Network | None
+    """None: it opens no connection, ever."""
 
 
 class Reranker(Protocol):

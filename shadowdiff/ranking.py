@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from shadowdiff.errors import RerankerError
+from shadowdiff.errors import PlainRerankerError
 from shadowdiff.records import Pool, Ranking
 
 
@@ -16,10 +16,10 @@ def rank_pool(pool: Pool, scores: Sequence[float]) -> Ranking:
     entry. Raises RerankerError on a wrong count, NaN or +inf.
     """
     if len(scores) != len(pool.entries):
-        raise RerankerError(f"returned {len(scores)} scores for {len(pool.entries)} entries")
+        raise PlainRerankerError(f"returned {len(scores)} scores for {len(pool.entries)} entries")
     for item, score in zip(pool.entries, scores, strict=True):
         if math.isnan(score) or score == math.inf:
-            raise RerankerError(f"returned the score {score} for entry {item.entry.entry_id!r}")
+            raise PlainRerankerError(f"returned the score {score} for entry {item.entry.entry_id!r}")
     ordered = sorted(
         zip(pool.entries, scores, strict=True),
         key=lambda pair: (-pair[1], pair[0].rank, pair[0].entry.entry_id),

@@ -9,21 +9,8 @@ from typing import TYPE_CHECKING
 
 from shadowdiff.distinct import DistinctPairs
 from shadowdiff.fidelity import FidelityTally
-from shadowdiff.records import (
-    NOISE_SIDE,
-    Estimate,
-    Outcome,
-    PairSummary,
-    PoolOrigin,
-    ReplayedTurn,
-    RunConfig,
-    RunSummary,
-    SessionDiff,
-    SessionOutcome,
-    Side,
-    SideSummary,
-    TurnDiff,
-)
+from shadowdiff.records import NOISE_SIDE, Outcome, PoolOrigin, ReplayedTurn, SessionDiff, SessionOutcome, TurnDiff
+from shadowdiff.runs import Estimate, PairSummary, RunConfig, RunSummary, Side, SideSummary
 from shadowdiff.stats import bootstrap_ratios
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from typing import ClassVar
 
 from shadowdiff.errors import RerankerError
 from shadowdiff.lexical import OrgLexicon
-from shadowdiff.protocols import PooledTurn, PoolReranker, Reranker, Truncates, TurnVectors
+from shadowdiff.protocols import Network, Networked, PooledTurn, PoolReranker, Reranker, Truncates, TurnVectors
 from shadowdiff.ranking import rank_pool
 from shadowdiff.records import Entry, Pool, PoolEntry, PoolOrigin, Turn
 from shadowdiff.rerankers.documents import TITLE_AND_BODY
@@ -94,6 +94,7 @@ class KeywordReranker:
     """A fake that needs no model: the share of the query's words that a document holds."""
 
     document_form = TITLE_AND_BODY
+    network: Network | None = None
 
     def __init__(self, spec: Spec | None = None) -> None:
         self.spec = spec or Spec("keyword")
@@ -119,6 +120,26 @@ class FailingReranker(KeywordReranker):
         if self._fails_on(query):
             raise self._error
         return super().score(query, documents)
+
+
+class RemoteReranker(KeywordReranker):
+    """A fake that sends its texts away: to an HTTP server that answers `{"query", "documents"}` with `{"scores"}`."""
+
+    def __init__(self, spec: Spec) -> None:
+        """The spec's target is the server's URL."""
+        super().__init__(spec)
+        self.network = Network(spec.target, sends_texts=True)
+
+    def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
+        """What the server answers. Raises OSError where it does not."""
+        import json
+        from urllib.request import Request, urlopen
+
+        body = json.dumps({"query": query, "documents": list(documents)}).encode()
+        request = Request(self.spec.target, body, {"Content-Type": "application/json"})  # noqa: S310 a test's own server
+        with urlopen(request, timeout=30) as answer:  # noqa: S310
+            scores: list[float] = json.load(answer)["scores"]
+        return scores
 
 
 class RerankerContract:
@@ -210,6 +231,14 @@ class RerankerContract:
         assert parse(str(first.spec)) == first.spec, f"'{first.spec}' does not parse back to itself"
         assert first.fingerprint == second.fingerprint, "two rerankers of one spec have different fingerprints"
         assert first.fingerprint, "the fingerprint is empty"
+
+    def test_says_what_it_contacts(self) -> None:
+        """`network` is None, or a Network that says in words what is contacted; two of one spec say the same."""
+        first, second = self.make(), self.make()
+        assert isinstance(first, Networked), "it has no attribute `network`: None, or a shadowdiff.protocols.Network"
+        assert isinstance(second, Networked)
+        assert first.network == second.network, "two rerankers of one spec say different things of their network"
+        assert first.network is None or first.network.contacts.strip(), "its network says nothing of what it contacts"
 
 
 def _scores(reranker: Reranker | PoolReranker, turn: PooledTurn) -> tuple[float, ...]:

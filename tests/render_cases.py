@@ -17,17 +17,13 @@ from shadowdiff.records import (
     Ranking,
     ReplayedSession,
     ReplayedTurn,
-    Run,
-    RunConfig,
-    RunStatus,
     ScoreCounts,
     Session,
     SessionOutcome,
-    Side,
-    SideSummary,
     Turn,
     TurnFailure,
 )
+from shadowdiff.runs import Run, RunConfig, RunStatus, Side, SideSummary
 from shadowdiff.summary import SummaryBuilder
 
 STARTED = datetime(2026, 11, 19, 14, 2, tzinfo=UTC)

@@ -10,9 +10,10 @@ from shadowdiff.errors import RerankerError, ShadowdiffError, first_line
 from shadowdiff.findings import Finding, fail, ok, warn
 from shadowdiff.pools import Lexicons, PoolBuilder
 from shadowdiff.protocols import Checkable, Composed, PooledTurn, PoolReranker, Reranker, ScoreRequest, Truncates
-from shadowdiff.records import RunConfig, Window
+from shadowdiff.records import Window
 from shadowdiff.replay.sides import Contender, build_sides, prepare
 from shadowdiff.rerankers.scoring import request_of
+from shadowdiff.runs import RunConfig
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -65,7 +66,7 @@ def _within(name: str, reranker: Reranker | PoolReranker) -> Iterator[tuple[str,
 
 
 def _loaded(text: str, checkup: Checkup) -> Contender:
-    (contender,) = build_sides(text, (), checkup.settings.rerankers, {})
+    (contender,) = build_sides(text, (), checkup.settings.rerankers, {}, checkup.settings.privacy)
     prepare((contender,))
     return contender
 

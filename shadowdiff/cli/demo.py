@@ -28,7 +28,8 @@ def command(invocation: Invocation, /, last: int, **options: Any) -> None:
     from shadowdiff import diagnostics
     from shadowdiff.cli.load import load_bundle
     from shadowdiff.cli.replay import LATENCY_TURNS, SideOptions, refuse_too_many_failures, replay_sessions
-    from shadowdiff.records import RunConfig, Window
+    from shadowdiff.records import Window
+    from shadowdiff.runs import RunConfig
     from shadowdiff.shipped import shipped_directory
     from shadowdiff.sources.bundle import read_bundle
 
@@ -41,7 +42,7 @@ def command(invocation: Invocation, /, last: int, **options: Any) -> None:
     sides = SideOptions("cosine", (MODEL.name,), names={MODEL.name: f"onnx:{_shortest(directory / MODEL)}"})
     how = {"no_cache": False, "latency_turns": LATENCY_TURNS}
     run = replay_sessions(invocation, sides, RunConfig(window=window), **how)
-    write_run(run, invocation.store, output)
+    write_run(run, invocation, output)
     refuse_too_many_failures(run, None)
 
 

@@ -11,14 +11,14 @@ import click
 
 from shadowdiff.cli.directory import new_directory
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import opened
+from shadowdiff.cli.output import opened, with_texts
 from shadowdiff.errors import BundleError, ConfigError, DatabaseError
 from shadowdiff.render.text import visible
 
 if TYPE_CHECKING:
     from shadowdiff.export.bundle import Exported
     from shadowdiff.protocols import Need
-    from shadowdiff.records import Run
+    from shadowdiff.runs import Run
     from shadowdiff.sources.bundle import Bundle
     from shadowdiff.sources.postgres import PostgresSource
 
@@ -90,9 +90,13 @@ def command(
 
 
 def _redaction(invocation: Invocation) -> Redact:
-    """What --redact does to a text."""
-    # WIRE HERE: return privacy.redactor(invocation.settings.privacy).text, refusing where it has no pattern.
-    raise ConfigError("--redact needs patterns: name some in [privacy] of shadowdiff.toml")
+    """What --redact does to a text. Raises ConfigError where [privacy] names no pattern."""
+    from shadowdiff.privacy import redactor
+
+    found = redactor(invocation.settings.privacy)
+    if not found:
+        raise ConfigError('--redact needs patterns: name some in [privacy] of shadowdiff.toml, say redact = ["email"]')
+    return found.text
 
 
 def _write_csv(invocation: Invocation, run: Run, output: Path | None, redact: Redact | None) -> None:
@@ -100,7 +104,8 @@ def _write_csv(invocation: Invocation, run: Run, output: Path | None, redact: Re
     from shadowdiff.replay.execute import outcomes
 
     with opened(output) as out:
-        CsvRenderer(full_rankings=True, redact=redact or str).render(run, outcomes(run, invocation.store), out)
+        found = with_texts(run, invocation, outcomes(run, invocation.store))
+        CsvRenderer(full_rankings=True, redact=redact or str).render(run, found, out)
 
 
 def _write_trec(invocation: Invocation, run: Run, directory: Path) -> str:
@@ -143,13 +148,16 @@ def _assembled(invocation: Invocation, run: Run, redact: Redact | None, *, whole
     from shadowdiff import diagnostics
     from shadowdiff.export.bundle import exported_bundle
     from shadowdiff.export.redaction import Redaction
+    from shadowdiff.records import ReplayedSession
+    from shadowdiff.replay.execute import outcomes
 
     def assembled(source: PostgresSource | None) -> Exported:
         redaction = None if redact is None else Redaction(redact)
         return exported_bundle(replayed, labels, source, whole=whole, redaction=redaction)
 
     labels = invocation.store.labels(run.run_id)
-    replayed = list(invocation.store.sessions(run.run_id))
+    stored = with_texts(run, invocation, outcomes(run, invocation.store))
+    replayed = [ReplayedSession(found.session, tuple(turn.replayed for turn in found.turns)) for found in stored]
     try:
         return assembled(invocation.source)
     except DatabaseError as error:

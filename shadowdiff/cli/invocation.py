@@ -28,7 +28,12 @@ class Invocation:
     @cached_property
     def settings(self) -> Settings:
         """Raises ConfigError."""
-        return load_settings(self.config_file)
+        settings = load_settings(self.config_file)
+        if settings.privacy.offline:
+            from shadowdiff.rerankers.network import hold_libraries_offline
+
+            hold_libraries_offline()
+        return settings
 
     @cached_property
     def source_url(self) -> str:

@@ -73,7 +73,7 @@ def command(
     if embedder is not None:
         from shadowdiff.embedding import embedder_spec
 
-        embedder_spec(embedder)
+        embedder_spec(embedder, offline=invocation.settings.privacy.offline)
     click.echo(load_bundle(invocation, _read(directory, **collection), embedder, replace=replace))
 
 

@@ -19,7 +19,9 @@ from shadowdiff.errors import ConfigError, ExitCode
 from shadowdiff.render.formats import FORMATS, renderer_for
 
 if TYPE_CHECKING:
-    from shadowdiff.records import Run, SessionOutcome
+    from shadowdiff.cli.invocation import Invocation
+    from shadowdiff.records import SessionOutcome
+    from shadowdiff.runs import Run
     from shadowdiff.store.runs import RunStore
 
 WIDTH_IN_A_PIPE = 100
@@ -81,8 +83,11 @@ def taken(options: dict[str, Any]) -> OutputOptions:
     return OutputOptions(**{name: options.pop(name) for name in OutputOptions.__slots__})
 
 
-def write_run(run: Run, store: RunStore, options: OutputOptions) -> None:
-    """Render a stored run. Raises ConfigError when the file cannot be written."""
+def write_run(run: Run, invocation: Invocation, options: OutputOptions) -> None:
+    """Render a stored run, with texts from the source where the store has none.
+
+    Raises ConfigError when the file cannot be written.
+    """
     with opened(options.output) as out:
         renderer = renderer_for(
             options.format,
@@ -91,7 +96,21 @@ def write_run(run: Run, store: RunStore, options: OutputOptions) -> None:
             full_rankings=options.full_rankings,
             only_changed=options.only_changed,
         )
-        renderer.render(run, _chosen(run, store, options), out)
+        renderer.render(run, with_texts(run, invocation, _chosen(run, invocation.store, options)), out)
+
+
+def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutcome]) -> Iterator[SessionOutcome]:
+    """The outcomes with texts from the source where the run stored none; warns at the end of those that are missing."""
+    if run.config.store_text:
+        yield from outcomes
+        return
+    from shadowdiff import diagnostics
+    from shadowdiff.replay.texts import SourceTexts
+
+    texts = SourceTexts(lambda: invocation.source)
+    yield from texts.filled(outcomes)
+    for warning in texts.warnings():
+        diagnostics.warning(warning)
 
 
 def _chosen(run: Run, store: RunStore, options: OutputOptions) -> Iterator[SessionOutcome]:

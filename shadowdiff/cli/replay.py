@@ -15,9 +15,10 @@ from shadowdiff.cli.when import When
 from shadowdiff.errors import ConfigError, DatabaseError, StoreError, TooManyFailuresError
 
 if TYPE_CHECKING:
-    from shadowdiff.records import Run, RunConfig, RunSummary, Window
+    from shadowdiff.records import Window
     from shadowdiff.replay.execute import Replay
     from shadowdiff.replay.sides import Contender
+    from shadowdiff.runs import Run, RunConfig, RunSummary
 
 DEFAULT_LAST = 10
 DEFAULT_BASELINE = "cosine"
@@ -121,7 +122,7 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
     """
     output = taken(options)
     run = _resumed(invocation, resume, options) if resume else _started(invocation, options)
-    write_run(run, invocation.store, output)
+    write_run(run, invocation, output)
     refuse_too_many_failures(run, max_failures)
 
 
@@ -130,7 +131,8 @@ def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfi
     from shadowdiff.replay.sides import build_sides, with_production
 
     names = {**invocation.settings.rerankers, **sides.names}
-    contenders = build_sides(sides.baseline, sides.others, names, sides.min_scores)
+    privacy = invocation.settings.privacy
+    contenders = build_sides(sides.baseline, sides.others, names, sides.min_scores, privacy)
     said = {"asked": sides.production, "configured": sides.configured_production}
     config = with_production(config, contenders, names, **said)
     replay = _replay(invocation, contenders, **how)
@@ -138,7 +140,8 @@ def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfi
 
 
 def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
-    from shadowdiff.records import PoolOrigin, RunConfig
+    from shadowdiff.records import PoolOrigin
+    from shadowdiff.runs import RunConfig
 
     config = RunConfig(
         top_k=options["top_k"],
@@ -146,6 +149,7 @@ def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
         pool_from=PoolOrigin(options["pool_from"]),
         noise=options["noise"],
         window=_window(options),
+        store_text=invocation.settings.privacy.store_text,
     )
     how = {"no_cache": options["no_cache"], "latency_turns": options["latency_turns"]}
     return replay_sessions(invocation, _sides(invocation, options), config, **how)
@@ -184,13 +188,13 @@ def _window(options: dict[str, Any]) -> Window:
 
 
 def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
-    from shadowdiff.records import RunStatus
     from shadowdiff.replay.sides import prepare, rebuild_sides
+    from shadowdiff.runs import RunStatus
 
     run = invocation.store.get(name)
     if run.status is RunStatus.DONE:
         raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
-    contenders = rebuild_sides(run.sides, invocation.settings.rerankers)
+    contenders = rebuild_sides(run, invocation.settings.rerankers, invocation.settings.privacy)
     prepare(contenders)
     replay = _replay(invocation, contenders, no_cache=options["no_cache"], latency_turns=options["latency_turns"])
     return _finished(invocation, replay, run)
@@ -198,14 +202,17 @@ def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
 
 def _replay(invocation: Invocation, contenders: tuple[Contender, ...], *, no_cache: bool, latency_turns: int) -> Replay:
     from shadowdiff import diagnostics
+    from shadowdiff.privacy import NO_REDACTION, redactor
     from shadowdiff.replay.execute import Replay
     from shadowdiff.replay.score import NoCache
 
+    privacy = invocation.settings.privacy
     return Replay(
         contenders=contenders,
         source=invocation.source,
         store=invocation.store,
         cache=NoCache() if no_cache else invocation.store,
+        redact_stored=redactor(privacy) if privacy.redact_stored else NO_REDACTION,
         latency_turns=latency_turns,
         on_warning=diagnostics.warning,
     )

@@ -32,4 +32,4 @@ def command(invocation: Invocation, /, run: str, **options: Any) -> None:
     found = invocation.store.get(run)
     if found.summary is None:
         found = replace(found, summary=summarise(found, invocation.store))
-    write_run(found, invocation.store, output)
+    write_run(found, invocation, output)

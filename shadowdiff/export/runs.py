@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from shadowdiff.records import Label, ReplayedSession, ReplayedTurn, Run
+from shadowdiff.records import Label, ReplayedSession, ReplayedTurn
+from shadowdiff.runs import Run
 from shadowdiff.sources.bundle import LABELS_FILE
 from shadowdiff.trec import qrels_line, run_lines
 

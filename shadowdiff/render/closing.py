@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from shadowdiff.records import Outcome, PairSummary, Run, RunConfig, RunStatus, RunSummary, Side, SideSummary
+from shadowdiff.records import Outcome
 from shadowdiff.render.fidelity import fidelity_lines
 from shadowdiff.render.lines import BOLD, DIM, FAILED, Line, Span, flowed
 from shadowdiff.render.sessions import INDENT, counted, moment
 from shadowdiff.render.tables import Figure, TableRow, mean, sentence, share_of, table
 from shadowdiff.render.text import clip, one_line, wrap
+from shadowdiff.runs import PairSummary, Run, RunConfig, RunStatus, RunSummary, Side, SideSummary
 from shadowdiff.summary import percent_change
 
 FINGERPRINT_CHARS = 12
@@ -57,7 +58,7 @@ def _circumstances(run: Run, width: int) -> Iterator[Line]:
         so_far = f"{counted(summary.turns, 'turn')} of {counted(summary.sessions, 'session')}"
         yield from sentence(f"{cut} after {so_far}: what follows counts these alone", width, FAILED)
     for side in run.sides:
-        yield from _side_lines(side, width)
+        yield from _side_lines(side, width, sees_redacted=side.label in run.config.redacted_sides)
 
 
 def _pools(summary: RunSummary) -> list[str]:
@@ -69,11 +70,13 @@ def _pools(summary: RunSummary) -> list[str]:
     return facts
 
 
-def _side_lines(side: Side, width: int) -> Iterator[Line]:
+def _side_lines(side: Side, width: int, *, sees_redacted: bool) -> Iterator[Line]:
     name, spec = one_line(side.name), one_line(side.spec)
     parts = [Span(f"{side.label}  {name}" + ("" if name == spec else f"  {spec}"))]
     if side.min_score is not None:
         parts.append(Span(f"min_score {side.min_score:g}"))
+    if sees_redacted:
+        parts.append(Span("saw redacted texts"))
     parts.append(Span(f"fingerprint {one_line(side.fingerprint[:FINGERPRINT_CHARS])}", DIM))
     lines = wrap(parts[0].text, width - len(INDENT), 4)
     yield from ([Span(INDENT), Span(line)] for line in lines[:-1])

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shadowdiff.ranking import surfaced
-from shadowdiff.records import ReplayedTurn, Run, Side, TurnOutcome
+from shadowdiff.records import ReplayedTurn, TurnOutcome
 from shadowdiff.render.lines import BOLD, DIM, FAILED, MOVED, ONLY_A, ONLY_B, PLAIN, Line, Span, padded
 from shadowdiff.render.text import cells, clip, fit, one_line, wrap
+from shadowdiff.runs import Run, Side
 
 DIVIDER = " │ "
 TITLE_CELLS = 28

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shadowdiff.fidelity import REPRODUCED_OVERLAP, REPRODUCED_SHARE
-from shadowdiff.records import Fidelity, Run
 from shadowdiff.render.lines import BOLD, DIM, Line
 from shadowdiff.render.sessions import counted
 from shadowdiff.render.tables import Figure, TableRow, mean, sentence, share_of, table
 from shadowdiff.render.text import clip, one_line
+from shadowdiff.runs import Fidelity, Run
 
 NAME_CELLS = 40
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 
-from shadowdiff.records import PairSummary, Run
 from shadowdiff.render.text import cells, clip, fit, one_line
+from shadowdiff.runs import PairSummary, Run
 
 GAP = "  "
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 from shadowdiff.records import (
     NOISE_SIDE,
+    MissingText,
     Outcome,
     PoolOrigin,
-    Run,
     SessionDiff,
     SessionOutcome,
-    Side,
+    Turn,
     TurnDiff,
     TurnFidelity,
     TurnOutcome,
@@ -32,6 +32,7 @@ from shadowdiff.render.lines import (
     width_of,
 )
 from shadowdiff.render.text import cells, clip, one_line, wrap
+from shadowdiff.runs import Run, Side
 
 QUERY_LINES = 3
 INDENT = "  "
@@ -104,12 +105,25 @@ def _turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterato
         yield ruled(lead[:2], right, width, "─")
         lead, indent, room = [Span(" " * 4)], 4, width - 5
         right = []
-    lines = wrap(f"“{one_line(asked.query)}”", room, QUERY_LINES)
+    lines = wrap(_query(asked), room, QUERY_LINES)
     yield ruled([*lead, Span(lines[0])], right, width, "─") if right else [*lead, Span(lines[0])]
     yield from ([Span(" " * indent), Span(line)] for line in lines[1:])
     if asked.search_query and asked.search_query != asked.query:
         searched = wrap(f"searched: “{one_line(asked.search_query)}”", width - indent, QUERY_LINES)
         yield from ([Span(" " * indent), Span(line, DIM)] for line in searched)
+
+
+def _query(turn: Turn) -> str:
+    """In quotation marks; what stands in brackets instead is not the user's."""
+    match turn.missing_text:
+        case None:
+            return f"“{one_line(turn.query)}”"
+        case MissingText.NOT_STORED:
+            return "(text not stored)"
+        case MissingText.CHANGED:
+            return "(text not stored; changed in the source since)"
+        case MissingText.GONE:
+            return "(text not stored; no longer in the source)"
 
 
 def _outcomes(run: Run, turn: TurnOutcome) -> Line:

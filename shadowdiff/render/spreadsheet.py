@@ -23,8 +23,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TextIO
 
 from shadowdiff.ranking import surfaced
-from shadowdiff.records import Run, SessionOutcome, Side, TurnOutcome
+from shadowdiff.records import SessionOutcome, TurnOutcome
 from shadowdiff.render.text import one_line
+from shadowdiff.runs import Run, Side
 
 COLUMNS = (
     "session_id",

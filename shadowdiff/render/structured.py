@@ -17,25 +17,19 @@ from shadowdiff.fidelity import REPRODUCED_OVERLAP, REPRODUCED_SHARE
 from shadowdiff.ranking import surfaced
 from shadowdiff.records import (
     NOISE_SIDE,
-    Estimate,
-    Fidelity,
-    PairSummary,
+    Entry,
     Ranking,
     ReplayedTurn,
-    Run,
-    RunConfig,
-    RunSummary,
     ScoreCounts,
     SessionDiff,
     SessionOutcome,
-    Side,
-    SideSummary,
     TurnDiff,
     TurnFidelity,
     TurnOutcome,
     Window,
 )
 from shadowdiff.render.text import UNSAFE
+from shadowdiff.runs import Estimate, Fidelity, PairSummary, Run, RunConfig, RunSummary, Side, SideSummary
 from shadowdiff.summary import percent_change
 
 SCHEMA = "shadowdiff.run/1"
@@ -113,7 +107,7 @@ def _run(run: Run) -> Json:
         "status": run.status.value,
         "version": run.version,
         "config": _config(run.config),
-        "sides": [_side(side) for side in run.sides],
+        "sides": [_side(side, run.config) for side in run.sides],
     }
 
 
@@ -143,14 +137,15 @@ def _window(window: Window) -> Json:
     }
 
 
-def _side(side: Side) -> Json:
-    return {
+def _side(side: Side, config: RunConfig) -> Json:
+    found: Json = {
         "side": side.label,
         "name": side.name,
         "spec": side.spec,
         "fingerprint": side.fingerprint,
         "min_score": side.min_score,
     }
+    return found | {"redacted": True} if side.label in config.redacted_sides else found
 
 
 def _session(run: Run, outcome: SessionOutcome, full_rankings: bool) -> Json:
@@ -188,6 +183,8 @@ def _turn(run: Run, outcome: TurnOutcome, full_rankings: bool) -> Json:
         "failures": [{"side": failure.side, "reason": failure.reason} for failure in replayed.failures],
         "counts": {label: _counts(counts) for label, counts in replayed.counts.items() if label != NOISE_SIDE},
     }
+    if turn.missing_text is not None:
+        found["missing_text"] = turn.missing_text.value
     if NOISE_SIDE in outcome.diffs:
         found["noise"] = _noise(run, outcome, full_rankings)
     return found
@@ -219,12 +216,18 @@ def _ranking(run: Run, replayed: ReplayedTurn, side: Side, full_rankings: bool) 
     """Best first; a score of null is an entry that the side does not rank."""
     ranking = replayed.rankings[side.label]
     kept = len(ranking.entry_ids) if full_rankings else len(surfaced(ranking, run.config.top_k, side.min_score))
-    titles = {item.entry.entry_id: item.entry.title for item in replayed.pool.entries}
+    entries = {item.entry.entry_id: item.entry for item in replayed.pool.entries}
     scored = zip(ranking.entry_ids[:kept], ranking.scores[:kept], strict=True)
     return [
-        {"entry_id": entry_id, "rank": rank, "score": score, "title": titles.get(entry_id, "")}
+        {"entry_id": entry_id, "rank": rank, "score": score, **_title(entries.get(entry_id))}
         for rank, (entry_id, score) in enumerate(scored, start=1)
     ]
+
+
+def _title(entry: Entry | None) -> Json:
+    if entry is None or entry.missing_text is None:
+        return {"title": entry.title if entry else ""}
+    return {"title": "", "missing_text": entry.missing_text.value}
 
 
 def _turn_diff(replayed: ReplayedTurn, label: str, diff: TurnDiff | None, run: Run) -> Json | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from shadowdiff.records import Estimate
 from shadowdiff.render.lines import DIM, Line, Span
 from shadowdiff.render.sessions import INDENT
 from shadowdiff.render.text import cells, fit, wrap
+from shadowdiff.runs import Estimate
 
 GAP = 3
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-from shadowdiff.records import Run, RunSummary, SessionOutcome
+from shadowdiff.records import SessionOutcome
 from shadowdiff.render.closing import summary_lines
 from shadowdiff.render.columns import fits_side_by_side, heading_of
 from shadowdiff.render.lines import BOLD, DIM, ONLY_A, ONLY_B, Line, Span, flowed, painter
 from shadowdiff.render.sessions import INDENT, counted, session_lines
+from shadowdiff.runs import Run, RunSummary
 
 NARROWEST = 40
 

@@ -7,18 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shadowdiff.errors import RerankerError
 from shadowdiff.pools import BuiltPool, Lexicons, PoolBuilder
 from shadowdiff.protocols import KnowledgeBase, Need, PooledTurn, PoolReranker, TurnVectors
-from shadowdiff.records import (
-    NOISE_SIDE,
-    ReplayedSession,
-    ReplayedTurn,
-    RunConfig,
-    Session,
-    TurnFailure,
-)
+from shadowdiff.records import NOISE_SIDE, ReplayedSession, ReplayedTurn, Session, TurnFailure
 from shadowdiff.replay.score import NoCache, RankedTurn, RankResult, ScoreCache, rank_turns
 from shadowdiff.replay.sides import Contender, listing_sides
+from shadowdiff.runs import RunConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,11 +70,12 @@ class BatchReplayer:
             return on_ranked if contender in self._counted else lambda turns, pairs: None
 
         for contender in self._contenders:
-            yield contender.side.label, rank_turns(contender.reranker, pooled, self._cache, told(contender))
+            seen = contender.seen(pooled)
+            yield contender.side.label, rank_turns(contender.reranker, seen, self._cache, told(contender))
         if self._config.noise:
             # One turn a call and no cache: every pair is scored anew, beside other pairs than before.
             again = self._contenders[0]
-            yield NOISE_SIDE, rank_turns(again.reranker, pooled, NoCache(), told(again), turns_per_call=1)
+            yield NOISE_SIDE, rank_turns(again.reranker, again.seen(pooled), NoCache(), told(again), turns_per_call=1)
 
     def _pooled(self, sessions: Sequence[Session], built: Mapping[str, BuiltPool]) -> list[PooledTurn]:
         bare = [
@@ -130,9 +126,7 @@ def _assemble(
                 pool=pool.pool,
                 rankings={label: result.ranking for label, result in ranked.items()},
                 failures=tuple(
-                    TurnFailure(label, pool.reason or str(result))
-                    for label, result in by_side.items()
-                    if label not in ranked
+                    _failure(label, pool.reason or result) for label, result in by_side.items() if label not in ranked
                 ),
                 counts={label: result.counts for label, result in ranked.items()},
                 unpooled=turn.recorded_pool is None,
@@ -140,3 +134,8 @@ def _assemble(
             )
         )
     return ReplayedSession(session, tuple(turns))
+
+
+def _failure(label: str, reason: str | RankResult | None) -> TurnFailure:
+    """The reason is a pool's, which quotes nothing, or what the reranker raised."""
+    return TurnFailure(label, str(reason), reason.textless if isinstance(reason, RerankerError) else None)

@@ -7,36 +7,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from shadowdiff import __version__
 from shadowdiff.diff import diff_session
 from shadowdiff.errors import ConfigError
-from shadowdiff.protocols import KnowledgeBase, PooledTurn, SessionSource
-from shadowdiff.records import (
-    Run,
-    RunConfig,
-    RunStatus,
-    RunSummary,
-    ScoreCounts,
-    Session,
-    SessionOutcome,
-    Side,
-    SideSummary,
-    Window,
-)
+from shadowdiff.privacy import NO_REDACTION, Redactor, textless
+from shadowdiff.protocols import PooledTurn, Source
+from shadowdiff.records import ReplayedSession, ScoreCounts, Session, SessionOutcome, Window
 from shadowdiff.replay.batch import BatchReplayer
 from shadowdiff.replay.latency import Latency, measure
 from shadowdiff.replay.score import ScoreCache
-from shadowdiff.replay.sides import Contender, prepare
+from shadowdiff.replay.sides import Contender, prepare, redacted_sides
+from shadowdiff.runs import Run, RunConfig, RunStatus, RunSummary, Side, SideSummary
 from shadowdiff.store.runs import RunStore
 from shadowdiff.summary import SummaryBuilder
 
 SESSIONS_PER_BATCH = 8
-
-
-class Source(SessionSource, KnowledgeBase, Protocol):
-    """Sessions, and the knowledge bases that they were asked against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +46,8 @@ class Replay:
     source: Source
     store: RunStore
     cache: ScoreCache
+    redact_stored: Redactor = NO_REDACTION
+    """What texts pass through before they are stored."""
     latency_turns: int = 0
     """How many turns are timed per side once the run is through; 0: none."""
     on_progress: Callable[[Progress], None] = lambda progress: None
@@ -75,6 +63,7 @@ class Replay:
             raise ConfigError(f"no sessions {describe_window(config.window)}; nothing to replay")
         prepare(self.contenders)
         sides = tuple(contender.side for contender in self.contenders)
+        config = replace(config, redacted_sides=redacted_sides(self.contenders))
         started_at = datetime.now(UTC)
         run_id = f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         run = Run(run_id, started_at, __version__, config, sides)
@@ -89,7 +78,7 @@ class Replay:
         """
         try:
             timed = self._replay_pending(run)
-            latencies = {c.side.label: measure(c.reranker, timed) for c in self.contenders}
+            latencies = {c.side.label: measure(c.reranker, c.seen(timed)) for c in self.contenders}
         except KeyboardInterrupt:
             self.store.finish(run.run_id, RunStatus.INTERRUPTED, None, None)
             raise
@@ -111,10 +100,14 @@ class Replay:
             self._drop_gone(run, wanted, sessions)
             meter.begin(len(sessions), sum(len(session.turns) for session in sessions))
             batch = replayer.replay(sessions, meter.ranked)
-            self.store.save(run.run_id, batch.sessions)
+            self.store.save(run.run_id, [self._stored(session, run.config) for session in batch.sessions])
             meter.end()
             timed += batch.pooled[: self.latency_turns - len(timed)]
         return timed
+
+    def _stored(self, session: ReplayedSession, config: RunConfig) -> ReplayedSession:
+        """The session as the store may have it."""
+        return self.redact_stored.replayed(session) if config.store_text else textless(session)
 
     def _drop_gone(self, run: Run, wanted: Sequence[str], sessions: Sequence[Session]) -> None:
         """Sessions deleted between planning and reading leave the plan, or the run could never be done."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from shadowdiff.errors import RerankerError
+from shadowdiff.errors import PlainRerankerError, RerankerError
 from shadowdiff.protocols import (
     ListingReranker,
     PairScores,
@@ -143,7 +143,9 @@ def _guarded(work: Callable[[], R]) -> R | RerankerError:
     except RerankerError as error:
         return error
     except Exception as error:
-        return RerankerError(f"{type(error).__name__}: {error}")
+        failure = RerankerError(f"{type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return failure
 
 
 def _pair_keys(request: ScoreRequest) -> list[bytes]:
@@ -185,4 +187,4 @@ def _score_missing(
 def _check_finite(pairs: PairScores) -> None:
     """Refuse before anything reaches the cache: a NaN would be served again and again."""
     if not all(math.isfinite(score) for score in pairs.scores):
-        raise RerankerError("returned a score that is not a finite number")
+        raise PlainRerankerError("returned a score that is not a finite number")

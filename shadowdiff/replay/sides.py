@@ -6,15 +6,19 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shadowdiff.errors import ConfigError, SpecError
-from shadowdiff.protocols import ListingReranker, Need, PoolReranker, Prepares, Reranker
-from shadowdiff.records import RunConfig, Side
+from shadowdiff.config import PrivacySettings
+from shadowdiff.errors import ConfigError, OfflineError, SpecError
+from shadowdiff.privacy import NO_REDACTION, Redactor, redactor
+from shadowdiff.protocols import ListingReranker, Need, PooledTurn, PoolReranker, Prepares, Reranker
+from shadowdiff.rerankers.network import network_of
 from shadowdiff.rerankers.registry import build, resolve
-from shadowdiff.rerankers.spec import parse
+from shadowdiff.rerankers.spec import Spec, parse
+from shadowdiff.runs import Run, RunConfig, Side
 
 MAX_SIDES = len(string.ascii_uppercase)
 NO_SIDE = "none"
 """In place of production's side: no side is."""
+NO_PRIVACY = PrivacySettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +27,32 @@ class Contender:
 
     side: Side
     reranker: Reranker | PoolReranker
+    redactor: Redactor = NO_REDACTION
+    """What texts pass through before the reranker sees them: something only where it sends them on."""
 
     @property
     def needs(self) -> frozenset[Need]:
         """What it reads of a turn beyond its texts."""
         return self.reranker.needs if isinstance(self.reranker, PoolReranker) else frozenset()
 
+    def seen(self, turns: Sequence[PooledTurn]) -> list[PooledTurn]:
+        """The turns as the reranker may see them: what it ranks, caches and is timed on."""
+        if not self.redactor:
+            return list(turns)
+        return [replace(turn, turn=self.redactor.turn(turn.turn), pool=self.redactor.pool(turn.pool)) for turn in turns]
+
 
 def build_sides(
-    baseline: str, others: Sequence[str], names: Mapping[str, str], min_scores: Mapping[str, float]
+    baseline: str,
+    others: Sequence[str],
+    names: Mapping[str, str],
+    min_scores: Mapping[str, float],
+    privacy: PrivacySettings = NO_PRIVACY,
 ) -> tuple[Contender, ...]:
     """The baseline as A, the others as B, C, … in the order given. Raises ConfigError, SpecError.
 
     `names` are the short names of shadowdiff.toml, `min_scores` thresholds by label.
+    `privacy` decides which sides are refused, and which see redacted texts.
     """
     texts = [baseline, *others]
     if len(texts) > MAX_SIDES:
@@ -44,9 +61,14 @@ def build_sides(
     unknown = sorted(set(min_scores) - set(labels))
     if unknown:
         raise ConfigError(f"--min-score names side {unknown[0]!r}; this run's sides are {', '.join(labels)}")
-    return tuple(
-        _contender(label, text, names, min_scores.get(label)) for label, text in zip(labels, texts, strict=True)
-    )
+    redact = redactor(privacy)
+    built = []
+    for label, text in zip(labels, texts, strict=True):
+        name, spec = resolve(text, names)
+        reranker = _built(label, spec, names, privacy)
+        side = Side(label, name, str(spec), reranker.fingerprint, min_scores.get(label))
+        built.append(_contender(side, reranker, redact))
+    return tuple(built)
 
 
 def prepare(contenders: Sequence[Contender]) -> None:
@@ -109,18 +131,34 @@ def _named(text: str, sides: Sequence[Side], names: Mapping[str, str]) -> str | 
     return next((side.label for side in sides if spec == side.spec), None)
 
 
-def _contender(label: str, text: str, names: Mapping[str, str], min_score: float | None) -> Contender:
-    name, spec = resolve(text, names)
-    reranker = build(spec, names)
-    return Contender(Side(label, name, str(spec), reranker.fingerprint, min_score), reranker)
+def redacted_sides(contenders: Sequence[Contender]) -> tuple[str, ...]:
+    """Labels of the sides that see redacted texts."""
+    return tuple(contender.side.label for contender in contenders if contender.redactor)
 
 
-def rebuild_sides(sides: Sequence[Side], names: Mapping[str, str]) -> tuple[Contender, ...]:
-    """The sides of a stored run. Raises ConfigError where a reranker is not the one that the run began with."""
-    contenders = tuple(Contender(side, build(parse(side.spec), names)) for side in sides)
+def rebuild_sides(run: Run, names: Mapping[str, str], privacy: PrivacySettings = NO_PRIVACY) -> tuple[Contender, ...]:
+    """The sides of a stored run. Raises ConfigError where one is, or sees, not what it was when the run began."""
+    redact = redactor(privacy)
+    contenders = tuple(
+        _contender(side, _built(side.label, parse(side.spec), names, privacy), redact) for side in run.sides
+    )
     for contender in contenders:
         if contender.reranker.fingerprint != contender.side.fingerprint:
             raise ConfigError(
                 f"side {contender.side.label} ({contender.side.spec}) has changed since the run began; start a new run"
             )
+    if redacted_sides(contenders) != run.config.redacted_sides:
+        raise ConfigError("[privacy] redacts for other sides than it did when the run began; start a new run")
     return contenders
+
+
+def _contender(side: Side, reranker: Reranker | PoolReranker, redact: Redactor) -> Contender:
+    network = network_of(reranker)
+    return Contender(side, reranker, redact if network is not None and network.sends_texts else NO_REDACTION)
+
+
+def _built(label: str, spec: Spec, names: Mapping[str, str], privacy: PrivacySettings) -> Reranker | PoolReranker:
+    try:
+        return build(spec, names, offline=privacy.offline)
+    except OfflineError as error:
+        raise OfflineError(f"side {label}: {error}") from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shadowdiff.errors import RerankerError
-from shadowdiff.protocols import Need, PooledTurn
+from shadowdiff.errors import PlainRerankerError
+from shadowdiff.protocols import Need, Network, PooledTurn
 from shadowdiff.rerankers.documents import document_text
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.registry import BuildContext
@@ -18,6 +18,7 @@ class Bm25:
     """Ranks by BM25 (Lucene's variant) of title and body."""
 
     needs: frozenset[Need] = frozenset({"lexical"})
+    network: Network | None = None
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -26,7 +27,7 @@ class Bm25:
     def score_pool(self, turn: PooledTurn) -> Sequence[float]:
         """BM25 of each entry; 0.0 where it shares no term with the query. Raises RerankerError."""
         if turn.lexical is None:
-            raise RerankerError("no term statistics were built for this turn's org")
+            raise PlainRerankerError("no term statistics were built for this turn's org")
         return turn.lexical.scores(turn.turn.search_text, [document_text(item.entry) for item in turn.pool.entries])
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shadowdiff.errors import RerankerError
-from shadowdiff.protocols import Need, PooledTurn
+from shadowdiff.errors import PlainRerankerError
+from shadowdiff.protocols import Need, Network, PooledTurn
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.spec import Options, Spec, refuse_target
@@ -19,6 +19,7 @@ class Cosine:
     """Ranks by cosine similarity, in [-1, 1]."""
 
     needs: frozenset[Need] = frozenset({"vectors"})
+    network: Network | None = None
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -27,7 +28,9 @@ class Cosine:
     def score_pool(self, turn: PooledTurn) -> Sequence[float]:
         """Cosines in double precision, each row by itself; 0.0 where a vector is zero."""
         if turn.vectors is None:
-            raise RerankerError("an embedding of this turn or of an entry in its pool is missing; load with --embedder")
+            raise PlainRerankerError(
+                "an embedding of this turn or of an entry in its pool is missing; load with --embedder"
+            )
         query = turn.vectors.query.astype(np.float64)
         entries = turn.vectors.entries.astype(np.float64)
         lengths = np.linalg.norm(entries, axis=1) * np.linalg.norm(query)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from shadowdiff.errors import ConfigError, SpecError, first_line
-from shadowdiff.protocols import PairScores, ScoreRequest
+from shadowdiff.protocols import Network, PairScores, ScoreRequest
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.onnx_graph import Graph, external_files, load_graph, no_logit
@@ -43,6 +43,8 @@ class OnnxFiles:
 
 class OnnxCrossEncoder:
     """Scores pairs by a cross-encoder's single logit, as it comes: order only."""
+
+    network: Network | None = None
 
     def __init__(self, spec: Spec, files: OnnxFiles, *, max_length: int, threads: int, batch_tokens: int) -> None:
         self.spec = spec

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shadowdiff.errors import ConfigError, RerankerError
+from shadowdiff.errors import ConfigError, PlainRerankerError
 from shadowdiff.protocols import ScoreRequest
 
 PROBE = ("one", "two")
@@ -73,7 +73,7 @@ class PairEncoder:
     def _pair(self, query: list[int], document: list[int]) -> EncodedPair:
         room = self._max_length - self._template.special_tokens - len(query)
         if room < 1:
-            raise RerankerError(query_too_long(len(query), self._max_length))
+            raise PlainRerankerError(query_too_long(len(query), self._max_length))
         return self._template.pair(query, document[:room], truncated=len(document) > room)
 
 

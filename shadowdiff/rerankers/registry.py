@@ -21,6 +21,11 @@ and name it in that package's pyproject.toml:
 Then `-B mine:target,model=x` works, and `shadowdiff.testing.RerankerContract`
 tells whether it keeps what every reranker must. Import heavy packages inside
 `build` or later, never at the top of the module.
+
+A reranker has an attribute `network`: None where it opens no connection, else a
+shadowdiff.protocols.Network that says what it contacts. Texts that leave the
+machine are redacted first, and `offline` refuses what connects; a reranker
+without the attribute is taken to do the most.
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ from typing import Any, Protocol
 
 from shadowdiff.errors import ConfigError, ShadowdiffError, SpecError
 from shadowdiff.protocols import PoolReranker, Reranker
+from shadowdiff.rerankers.network import network_of, refuse_network
 from shadowdiff.rerankers.spec import Spec, parse
 
 GROUP = "shadowdiff.rerankers"
@@ -90,13 +96,20 @@ def resolve(text: str, names: Mapping[str, str]) -> tuple[str, Spec]:
     return str(spec), spec
 
 
-def build(spec: Spec, names: Mapping[str, str] | None = None) -> Reranker | PoolReranker:
-    """The reranker that a spec names. Raises SpecError, ConfigError."""
+def build(spec: Spec, names: Mapping[str, str] | None = None, *, offline: bool = False) -> Reranker | PoolReranker:
+    """The reranker that a spec names. Raises SpecError, ConfigError.
+
+    Offline, one that would open a network connection is refused with an
+    OfflineError before anything is asked of it, also as a part of another.
+    """
     point = _the_one(spec, names or {})
-    context = BuildContext(names or {}, lambda part: build(part, names))
+    context = BuildContext(names or {}, lambda part: build(part, names, offline=offline))
     builder = _load(point)
     try:
-        return builder(spec, context)
+        reranker = builder(spec, context)
+        if offline:
+            refuse_network(f"'{spec}'", network_of(reranker))
+        return reranker
     except ShadowdiffError:
         raise
     except Exception as error:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from shadowdiff.errors import RerankerError, ShadowdiffError, SpecError
+from shadowdiff.errors import PlainRerankerError, RerankerError, ShadowdiffError, SpecError
 from shadowdiff.fusion import RRF_K, fuse_ranks
-from shadowdiff.protocols import Need, PooledTurn, PoolReranker, Prepares, Reranker
+from shadowdiff.protocols import Need, Network, PooledTurn, PoolReranker, Prepares, Reranker
 from shadowdiff.ranking import rank_pool
 from shadowdiff.rerankers.fingerprint import fingerprint
+from shadowdiff.rerankers.network import joined, network_of
 from shadowdiff.rerankers.registry import BuildContext, resolve
 from shadowdiff.rerankers.scoring import score_turn
 from shadowdiff.rerankers.spec import Options, Spec
@@ -29,6 +30,7 @@ class ReciprocalRankFusion:
             *(reranker.needs for _, reranker in parts if isinstance(reranker, PoolReranker))
         )
         self.parts = parts
+        self.network: Network | None = joined(network_of(reranker) for _, reranker in parts)
         self._k = k
 
     def prepare(self) -> None:
@@ -68,6 +70,8 @@ def _ranked(part: Part, turn: PooledTurn) -> list[str]:
     name, reranker = part
     try:
         ranking = rank_pool(turn.pool, score_turn(reranker, turn).scores)
+    except PlainRerankerError as error:
+        raise PlainRerankerError(f"part {name!r}: {error}") from error
     except ShadowdiffError as error:
         raise RerankerError(f"part {name!r}: {error}") from error
     except Exception as error:  # plugins are strangers' code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shadowdiff.errors import RerankerError
+from shadowdiff.errors import PlainRerankerError
 from shadowdiff.protocols import BatchReranker, PairScores, PooledTurn, PoolReranker, Reranker, ScoreRequest
 from shadowdiff.rerankers.documents import document_text
 
@@ -38,7 +38,7 @@ def score_requests(reranker: Reranker, requests: Sequence[ScoreRequest]) -> list
     else:
         answered = [_alone(reranker, request) for request in sent]
     if len(answered) != len(sent):
-        raise RerankerError(f"returned scores of {len(answered)} requests for {len(sent)}")
+        raise PlainRerankerError(f"returned scores of {len(answered)} requests for {len(sent)}")
     answers = iter(answered)
     return [
         _counted(next(answers), len(request.documents)) if request.documents else PairScores((), ())
@@ -53,7 +53,7 @@ def _alone(reranker: Reranker, request: ScoreRequest) -> PairScores:
 
 def _counted(pairs: PairScores, wanted: int) -> PairScores:
     if len(pairs.scores) != wanted:
-        raise RerankerError(f"returned {len(pairs.scores)} scores for {wanted} entries")
+        raise PlainRerankerError(f"returned {len(pairs.scores)} scores for {wanted} entries")
     if len(pairs.truncated) != wanted:
-        raise RerankerError(f"returned {len(pairs.truncated)} truncation marks for {wanted} entries")
+        raise PlainRerankerError(f"returned {len(pairs.truncated)} truncation marks for {wanted} entries")
     return pairs

@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from shadowdiff.errors import ConfigError, RerankerError, SpecError, first_line
-from shadowdiff.protocols import PairScores, ScoreRequest
+from shadowdiff.errors import ConfigError, PlainRerankerError, SpecError, first_line
+from shadowdiff.protocols import Network, PairScores, ScoreRequest
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.onnx import PADDED_POSITIONS
@@ -48,6 +48,7 @@ class SentenceTransformersReranker:
         self.document_form = dict(spec.options).get("input", TITLE_AND_BODY)
         self._options = options
         self._directory = Path(spec.target).expanduser()
+        self.network = hub_network(spec.target)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -106,7 +107,7 @@ class SentenceTransformersReranker:
         tokens = len(_offsets(tokenizer, query))
         room = longest - tokenizer.num_special_tokens_to_add(pair=True) - tokens
         if room < 1:
-            raise RerankerError(query_too_long(tokens, longest))
+            raise PlainRerankerError(query_too_long(tokens, longest))
         documents = [valid_unicode(document) for document in request.documents]
         return [_fitting(tokenizer, query, document, room, tokens) for document in documents]
 
@@ -127,6 +128,7 @@ class SentenceTransformersReranker:
         with quiet(), load_errors(self.spec):
             model = CrossEncoder(
                 source,
+                local_files_only=self.network is None,
                 device=self._options.device,
                 revision=self._options.revision,
                 model_kwargs={"dtype": self._options.dtype},
@@ -193,6 +195,13 @@ def build(spec: Spec, context: BuildContext) -> SentenceTransformersReranker:
         raise SpecError("st needs a model: st:DIRECTORY or st:MODEL_ID")
     require_extra()
     return SentenceTransformersReranker(spec, load)
+
+
+def hub_network(model: str) -> Network | None:
+    """What loading a model connects to: nothing for a local directory, whatever the library would look up for it."""
+    if Path(model).expanduser().is_dir():
+        return None
+    return Network(f"the Hugging Face hub, as there is no directory {model!r}", sends_texts=False)
 
 
 def require_extra() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from shadowdiff.errors import RerankerError
-from shadowdiff.protocols import Need, PooledTurn
+from shadowdiff.errors import PlainRerankerError
+from shadowdiff.protocols import Need, Network, PooledTurn
 from shadowdiff.records import Turn
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.registry import BuildContext
@@ -19,6 +19,7 @@ class Served:
     """Ranks what was served, in the order served; everything else stays unranked."""
 
     needs: frozenset[Need] = frozenset()
+    network: Network | None = None
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
@@ -31,7 +32,7 @@ class Served:
     def score_pool(self, turn: PooledTurn) -> Sequence[float]:
         """Synthetic scores: n for the first of n entries served, 1 for the last. Raises RerankerError."""
         if turn.turn.served is None:
-            raise RerankerError("nothing was recorded as served for this turn")
+            raise PlainRerankerError("nothing was recorded as served for this turn")
         listed = self.listed(turn.turn)
         scores = {entry_id: float(len(listed) - place) for place, entry_id in enumerate(listed)}
         return [scores.get(entry_id, -math.inf) for entry_id in turn.pool.entry_ids]

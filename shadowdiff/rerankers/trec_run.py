@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from shadowdiff.errors import ConfigError, RerankerError, SpecError
-from shadowdiff.protocols import Need, PooledTurn
+from shadowdiff.errors import ConfigError, PlainRerankerError, SpecError
+from shadowdiff.protocols import Need, Network, PooledTurn
 from shadowdiff.records import Turn
 from shadowdiff.rerankers.fingerprint import file_hash
 from shadowdiff.rerankers.registry import BuildContext
@@ -24,6 +24,7 @@ class TrecRun:
     """Ranks what the file lists for a turn by its scores; everything else stays unranked."""
 
     needs: frozenset[Need] = frozenset()
+    network: Network | None = None
 
     def __init__(self, spec: Spec, path: Path) -> None:
         self.spec = spec
@@ -42,7 +43,7 @@ class TrecRun:
         """The file's scores; -inf for entries that it does not list. Raises RerankerError, ConfigError."""
         scores = self._rankings.get(turn.turn.turn_id)
         if scores is None:
-            raise RerankerError(f"{self._path.name} has no line for turn {turn.turn.turn_id!r}")
+            raise PlainRerankerError(f"{self._path.name} has no line for turn {turn.turn.turn_id!r}")
         return [scores.get(entry_id, -math.inf) for entry_id in turn.pool.entry_ids]
 
     @cached_property

@@ -13,17 +13,8 @@ from enum import Enum
 from typing import Any, TypeVar, get_type_hints
 
 from shadowdiff.fidelity import most_first
-from shadowdiff.records import (
-    Estimate,
-    Fidelity,
-    Outcome,
-    PairSummary,
-    PoolOrigin,
-    RunConfig,
-    RunSummary,
-    SideSummary,
-    Window,
-)
+from shadowdiff.records import Outcome, PoolOrigin, Window
+from shadowdiff.runs import Estimate, Fidelity, PairSummary, RunConfig, RunSummary, SideSummary
 
 R = TypeVar("R")
 
@@ -43,7 +34,7 @@ def encode(value: Any) -> Any:
 
 def decode_config(stored: Mapping[str, Any]) -> RunConfig:
     """The configuration that `encode` wrote."""
-    return _build(RunConfig, stored, {"pool_from": PoolOrigin, "window": _decode_window})
+    return _build(RunConfig, stored, {"pool_from": PoolOrigin, "window": _decode_window, "redacted_sides": tuple})
 
 
 def decode_summary(stored: Mapping[str, Any]) -> RunSummary:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shadowdiff.records import (
     Entry,
+    MissingText,
     Pool,
     PoolEntry,
     PoolOrigin,
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
 
 
 def turn_row(run_id: str, session: Session, replayed: ReplayedTurn) -> dict[str, Any]:
-    """A row of `run_turns`."""
+    """A row of `run_turns`: with the query, or with its hash where the text is not to be stored."""
     turn, pool = replayed.turn, replayed.pool
     return {
         "run_id": run_id,
         "turn_id": turn.turn_id,
         "session_id": session.session_id,
         "position": turn.position,
-        "query": turn.query,
+        "query": None if turn.missing_text else turn.query,
+        "query_hash": bytes.fromhex(turn.query_hash) if turn.missing_text else None,
         "search_query": turn.search_query,
         "asked_at": turn.asked_at,
         "answer": turn.answer,
@@ -50,10 +52,10 @@ def turn_row(run_id: str, session: Session, replayed: ReplayedTurn) -> dict[str,
 
 
 def text_rows(pool: Pool) -> Iterator[dict[str, Any]]:
-    """Rows of `entry_texts`, one per entry of the pool."""
-    for item in pool.entries:
-        entry = item.entry
-        yield {"content_hash": bytes.fromhex(entry.content_hash), "title": entry.title, "body": entry.body}
+    """Rows of `entry_texts`, one per entry of the pool whose text may be stored."""
+    for entry in (item.entry for item in pool.entries):
+        if entry.missing_text is None:
+            yield {"content_hash": bytes.fromhex(entry.content_hash), "title": entry.title, "body": entry.body}
 
 
 def ranking_rows(run_id: str, replayed: ReplayedTurn) -> Iterator[dict[str, Any]]:
@@ -125,16 +127,28 @@ def _replayed_turn(row: Row[Any], pool: Pool, ranked: Sequence[Row[Any]], failed
 
 
 def _turn(row: Row[Any]) -> Turn:
-    turn = Turn(row.turn_id, row.position, row.query, row.asked_at, row.search_query, row.answer)
-    return replace(turn, served=None if row.served is None else tuple(row.served), served_by=row.served_by)
+    turn = Turn(row.turn_id, row.position, row.query or "", row.asked_at, row.search_query, row.answer)
+    turn = replace(turn, served=None if row.served is None else tuple(row.served), served_by=row.served_by)
+    if row.query is not None:
+        return turn
+    return replace(turn, original_hash=row.query_hash.hex(), missing_text=MissingText.NOT_STORED)
 
 
 def _pool(row: Row[Any], org_id: str, texts: Mapping[bytes, tuple[str, str]]) -> Pool:
     items = zip(row.pool_entry_ids, row.pool_contents, row.pool_scores, strict=True)
+    # A run without texts shows none that another run has stored: it may have stored them redacted.
+    known = {} if row.query is None else texts
     return Pool(
         tuple(
-            PoolEntry(Entry(org_id, entry_id, *texts[content]), rank, score)
+            PoolEntry(_entry(org_id, entry_id, content, known), rank, score)
             for rank, (entry_id, content, score) in enumerate(items, start=1)
         ),
         PoolOrigin(row.pool_origin),
     )
+
+
+def _entry(org_id: str, entry_id: str, content: bytes, texts: Mapping[bytes, tuple[str, str]]) -> Entry:
+    """With the hash of the text that was ranked: what is stored under it may be redacted."""
+    title, body = texts.get(content, ("", ""))
+    missing = None if content in texts else MissingText.NOT_STORED
+    return Entry(org_id, entry_id, title, body, original_hash=content.hex(), missing_text=missing)

@@ -9,14 +9,15 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import LargeBinary, func, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
 from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, StoreError
-from shadowdiff.records import Label, ReplayedSession, Run, RunStatus, RunSummary, Side
+from shadowdiff.records import Label, ReplayedSession
 from shadowdiff.retry import Retries
+from shadowdiff.runs import Run, RunStatus, RunSummary, Side
 from shadowdiff.store import rows
 from shadowdiff.store.codec import decode_config, decode_summary, encode
 from shadowdiff.store.schema import (
@@ -295,10 +296,29 @@ def _mark_replayed(run_id: str, replayed: ReplayedSession) -> Update:
 
 
 def _write_texts(connection: Connection, replayed: Sequence[ReplayedSession]) -> None:
-    """Each distinct text once, however many nights name it; in one order, so that concurrent runs cannot deadlock."""
-    pools = (turn.pool for item in replayed for turn in item.turns)
+    """Each distinct text once, however many nights name it; in one order, so that concurrent runs cannot deadlock.
+
+    Redacted texts take the place of what earlier nights stored in the clear.
+    """
+    pools = [turn.pool for item in replayed for turn in item.turns]
     by_hash = {row["content_hash"]: row for pool in pools for row in rows.text_rows(pool)}
-    _write(connection, upsert(entry_texts).on_conflict_do_nothing(), (by_hash[key] for key in sorted(by_hash)))
+    is_redacted = any(item.entry.original_hash for pool in pools for item in pool.entries)
+    statement = _redacting() if is_redacted else upsert(entry_texts).on_conflict_do_nothing()
+    _write(connection, statement, (by_hash[key] for key in sorted(by_hash)))
+
+
+def _redacting() -> Insert:
+    """Writes over a stored text with one that is not what its hash says, and with no other."""
+    statement = upsert(entry_texts)
+    given, stored = statement.excluded, entry_texts.c
+    nul = literal(b"\0", LargeBinary)
+    text_given = func.convert_to(given.title, "UTF8").concat(nul).concat(func.convert_to(given.body, "UTF8"))
+    return statement.on_conflict_do_update(
+        index_elements=[stored.content_hash],
+        set_={"title": given.title, "body": given.body},
+        where=(func.sha256(text_given) != given.content_hash)
+        & ((stored.title != given.title) | (stored.body != given.body)),
+    )
 
 
 def _write(connection: Connection, statement: Insert, values: Iterable[dict[str, Any]]) -> None:

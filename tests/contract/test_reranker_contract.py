@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,9 +12,10 @@ from shadowdiff.errors import RerankerError
 from shadowdiff.protocols import PoolReranker, Reranker
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import Spec, parse
-from shadowdiff.testing import FailingReranker, KeywordReranker, RerankerContract
+from shadowdiff.testing import FailingReranker, KeywordReranker, RemoteReranker, RerankerContract
 from tests.conftest import MODEL
 from tests.contract.tiny_models import save_tiny_cross_encoder
+from tests.loopback import reranking_server
 
 RANKED_BY_FILE = ("e4", "e1", "e9", "e2")
 
@@ -150,3 +151,17 @@ def test_contract_catches_broken_rerankers(scores: list[float]) -> None:
     """A reranker that returns too few scores, NaN, -inf, or scores by place in the pool does not pass."""
     with pytest.raises((AssertionError, RerankerError), match="score"):
         _Broken(scores).test_one_score_per_entry_in_pool_order()
+
+
+class TestRemote(RerankerContract):
+    """The remote fake, against a real server on the loopback."""
+
+    @pytest.fixture(autouse=True)
+    def _serve(self) -> Iterator[None]:
+        with reranking_server() as (url, _):
+            self.url = url
+            yield
+
+    def make(self) -> Reranker:
+        """A fake that scores by length, over HTTP."""
+        return RemoteReranker(Spec("remote", self.url))

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from shadowdiff.protocols import Renderer
-from shadowdiff.records import Run, SessionOutcome
+from shadowdiff.records import SessionOutcome
 from shadowdiff.render.formats import renderer_for
 from shadowdiff.render.text import cells
+from shadowdiff.runs import Run
 from tests.render_cases import hard_run, served_run
 
 HERE = Path(__file__).parent

@@ -11,12 +11,13 @@ from sqlalchemy import Engine, text
 from shadowdiff.database import store_engine
 from shadowdiff.errors import ConfigError
 from shadowdiff.protocols import PairScores, PoolReranker, Reranker, ScoreRequest
-from shadowdiff.records import Entry, Outcome, PoolOrigin, Run, RunConfig, RunStatus, RunSummary, Side, Window
+from shadowdiff.records import Entry, Outcome, PoolOrigin, Window
 from shadowdiff.replay.execute import Progress, Replay, outcomes, summarise
 from shadowdiff.replay.score import NoCache
 from shadowdiff.replay.sides import Contender
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import Spec, parse
+from shadowdiff.runs import Run, RunConfig, RunStatus, RunSummary, Side
 from shadowdiff.sources.postgres import PostgresSource
 from shadowdiff.store.runs import RunStore
 

@@ -16,28 +16,20 @@ from shadowdiff.errors import ConfigError, StoreError
 from shadowdiff.records import (
     NOISE_SIDE,
     Entry,
-    Estimate,
-    Fidelity,
     Outcome,
-    PairSummary,
     Pool,
     PoolEntry,
     PoolOrigin,
     Ranking,
     ReplayedSession,
     ReplayedTurn,
-    Run,
-    RunConfig,
-    RunStatus,
-    RunSummary,
     ScoreCounts,
     Session,
-    Side,
-    SideSummary,
     Turn,
     TurnFailure,
     Window,
 )
+from shadowdiff.runs import Estimate, Fidelity, PairSummary, Run, RunConfig, RunStatus, RunSummary, Side, SideSummary
 from shadowdiff.store.runs import SESSIONS_PER_READ, CachedScore, RunStore
 from shadowdiff.store.schema import entry_texts
 

@@ -10,17 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadowdiff.fidelity import most_first
-from shadowdiff.records import (
-    Estimate,
-    Fidelity,
-    Outcome,
-    PairSummary,
-    PoolOrigin,
-    RunConfig,
-    RunSummary,
-    SideSummary,
-    Window,
-)
+from shadowdiff.records import Outcome, PoolOrigin, Window
+from shadowdiff.runs import Estimate, Fidelity, PairSummary, RunConfig, RunSummary, SideSummary
 from shadowdiff.store.codec import decode_config, decode_summary, encode
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shadowdiff.diff import diff_turn, near_ties, rbo_ext
-from shadowdiff.records import Outcome, Ranking, RunConfig, TurnDiff
+from shadowdiff.records import Outcome, Ranking, TurnDiff
+from shadowdiff.runs import RunConfig
 
 UNHURRIED = settings(deadline=None)
 POOL = "abcdefgh"

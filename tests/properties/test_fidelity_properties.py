@@ -9,18 +9,8 @@ from hypothesis import strategies as st
 
 from shadowdiff.diff import diff_session
 from shadowdiff.fidelity import held_against
-from shadowdiff.records import (
-    Fidelity,
-    Pool,
-    PoolOrigin,
-    Ranking,
-    ReplayedSession,
-    ReplayedTurn,
-    RunConfig,
-    Session,
-    Side,
-    Turn,
-)
+from shadowdiff.records import Pool, PoolOrigin, Ranking, ReplayedSession, ReplayedTurn, Session, Turn
+from shadowdiff.runs import Fidelity, RunConfig, Side
 from shadowdiff.summary import SummaryBuilder
 
 UNHURRIED = settings(deadline=None, max_examples=60)

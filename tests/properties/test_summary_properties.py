@@ -12,19 +12,16 @@ from hypothesis import strategies as st
 from shadowdiff.diff import diff_session, only_changed
 from shadowdiff.records import (
     Outcome,
-    PairSummary,
     Pool,
     PoolOrigin,
     Ranking,
     ReplayedSession,
     ReplayedTurn,
-    RunConfig,
-    RunSummary,
     Session,
     SessionOutcome,
-    Side,
     Turn,
 )
+from shadowdiff.runs import PairSummary, RunConfig, RunSummary, Side
 from shadowdiff.summary import SummaryBuilder
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shadowdiff.records import RunConfig
 from shadowdiff.render.formats import renderer_for
 from shadowdiff.render.text import cells, clip, fit, one_line, visible, wrap
+from shadowdiff.runs import RunConfig
 from tests.render_cases import COSINE, MINILM, Asked, entries, run_of, session_of
 
 JOINERS = "\u200c\u200d"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shadowdiff.config import load_settings
+from shadowdiff.config import PrivacySettings, load_settings
 from shadowdiff.errors import ConfigError
 
 WHOLE = """
@@ -98,6 +98,37 @@ def test_empty_variables_and_urls_count_as_absent(here: Path) -> None:
     assert settings == load_settings(None, {})
 
 
+def test_privacy_is_read_whole(here: Path) -> None:
+    """Every key of [privacy] arrives; without the section nothing is redacted, and everything is stored."""
+    content = """
+[privacy]
+redact = ["email", "card"]
+phone_regions = ["DE"]
+redact_stored = true
+store_text = false
+offline = true
+[privacy.patterns]
+ticket = 'T-\\d+'
+"""
+    (here / "shadowdiff.toml").write_text(content, encoding="utf-8")
+    expected = PrivacySettings(("email", "card"), ("DE",), {"ticket": r"T-\d+"}, True, False, True)
+    assert load_settings(None, {}).privacy == expected
+    (here / "shadowdiff.toml").write_text("", encoding="utf-8")
+    assert load_settings(None, {}).privacy == PrivacySettings()
+    assert PrivacySettings() == PrivacySettings((), (), {}, False, True, False)
+
+
+def test_offline_by_variable(here: Path) -> None:
+    """It wins over the file in both directions; anything but a plain yes or no is refused, not guessed."""
+    (here / "shadowdiff.toml").write_text("[privacy]\noffline = true\n", encoding="utf-8")
+    assert not load_settings(None, {"SHADOWDIFF_OFFLINE": "0"}).privacy.offline
+    assert load_settings(None, {"SHADOWDIFF_OFFLINE": ""}).privacy.offline
+    (here / "shadowdiff.toml").unlink()
+    assert load_settings(None, {"SHADOWDIFF_OFFLINE": "True"}).privacy.offline
+    with pytest.raises(ConfigError, match=r"^SHADOWDIFF_OFFLINE must be 1 or 0$"):
+        load_settings(None, {"SHADOWDIFF_OFFLINE": "maybe"})
+
+
 def test_a_tilde_in_a_variable_is_the_users_home(here: Path) -> None:
     """Systemd and cron expand nothing; a user that does not exist is said plainly."""
     assert load_settings(None, {"SHADOWDIFF_HOME": "~/sd"}).home == Path.home() / "sd"
@@ -135,6 +166,18 @@ def test_a_named_file_must_exist(here: Path) -> None:
         pytest.param("[rerankers]\nv3 = true\n", "[rerankers] v3 must be a string, not true or false", id="bool"),
         pytest.param("[rerankers.v3]\n", "[rerankers] v3 must be a string, not a table", id="table"),
         pytest.param("[rerankers]\nv3 = 2026-11-19\n", "[rerankers] v3 must be a string, not a date", id="date"),
+        pytest.param(
+            "[privacy]\nredact = ['mail']\n",
+            "[privacy] redact knows no 'mail'; it knows key, email, card, phone",
+            id="unknown-redaction",
+        ),
+        pytest.param(
+            "[privacy.patterns]\nticket = 'T-(\\d+'\n",
+            "[privacy] patterns: 'ticket' is not a regular expression: missing ), unterminated",
+            id="bad-pattern",
+        ),
+        pytest.param("[privacy.patterns]\n'a b' = 'x'\n", "'-' and '_', not 'a b'", id="bad-pattern-name"),
+        pytest.param("[privacy]\nredact_stored = true\n", "name nothing to redact", id="redact-stored-nothing"),
     ],
 )
 def test_a_bad_file_is_refused(here: Path, content: str | bytes, reason: str) -> None:

@@ -15,13 +15,12 @@ from shadowdiff.records import (
     Ranking,
     ReplayedSession,
     ReplayedTurn,
-    RunConfig,
     Session,
     SessionOutcome,
-    Side,
     Turn,
     TurnFailure,
 )
+from shadowdiff.runs import RunConfig, Side
 
 NOW = datetime(2026, 11, 19, 14, 2, tzinfo=UTC)
 TOP_2 = RunConfig(top_k=2)

@@ -9,20 +9,8 @@ import pytest
 
 from shadowdiff.diff import diff_session
 from shadowdiff.fidelity import NAMES_KEPT, held_against
-from shadowdiff.records import (
-    Estimate,
-    Fidelity,
-    Pool,
-    PoolOrigin,
-    Ranking,
-    ReplayedSession,
-    ReplayedTurn,
-    RunConfig,
-    Session,
-    Side,
-    Turn,
-    TurnFidelity,
-)
+from shadowdiff.records import Pool, PoolOrigin, Ranking, ReplayedSession, ReplayedTurn, Session, Turn, TurnFidelity
+from shadowdiff.runs import Estimate, Fidelity, RunConfig, Side
 from shadowdiff.summary import SummaryBuilder
 
 NOW = datetime(2026, 11, 19, 14, 2, tzinfo=UTC)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shadowdiff.errors import ConfigError, SpecError
-from shadowdiff.records import RunConfig
 from shadowdiff.replay.sides import Contender, build_sides, with_production
+from shadowdiff.runs import RunConfig
 
 NAMES = {"fused": "rrf:cosine+bm25,k=10", "lexical": "bm25"}
 

@@ -7,9 +7,10 @@ import io
 
 import pytest
 
-from shadowdiff.records import Run, SessionOutcome
+from shadowdiff.records import SessionOutcome
 from shadowdiff.render.spreadsheet import COLUMNS, CsvRenderer, cell
 from shadowdiff.render.text import UNSAFE
+from shadowdiff.runs import Run
 from tests.render_cases import hard_run
 
 

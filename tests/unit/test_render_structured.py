@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
-from shadowdiff.records import Run, RunConfig, RunStatus, SessionOutcome
+from shadowdiff.records import SessionOutcome
 from shadowdiff.render.formats import renderer_for
 from shadowdiff.render.structured import summary_json
 from shadowdiff.render.text import UNSAFE
+from shadowdiff.runs import Run, RunConfig, RunStatus
 from tests.render_cases import COSINE, MINILM, Asked, entries, hard_run, run_of, served_run, session_of
 
 SCHEMA = json.loads(files("shadowdiff.render").joinpath("run-1.schema.json").read_text("utf-8"))

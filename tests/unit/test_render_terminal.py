@@ -10,16 +10,10 @@ import pytest
 
 from shadowdiff.diff import only_changed
 from shadowdiff.errors import ConfigError
-from shadowdiff.records import (
-    Entry,
-    PoolOrigin,
-    Run,
-    RunConfig,
-    RunStatus,
-    SessionOutcome,
-    Side,
-)
+from shadowdiff.privacy import textless
+from shadowdiff.records import Entry, MissingText, PoolOrigin, SessionOutcome
 from shadowdiff.render.formats import FORMATS, renderer_for
+from shadowdiff.runs import Run, RunConfig, RunStatus, Side
 from tests.render_cases import (
     BM25,
     COSINE,
@@ -309,3 +303,24 @@ def test_a_side_that_is_only_assumed_is_called_so() -> None:
         ("kb-1",), RunConfig(production="A", production_assumed=True)
     )
     assert "is taken for" not in of_served(("kb-1",), RunConfig(production="A"))
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (MissingText.NOT_STORED, "(text not stored)"),
+        (MissingText.CHANGED, "(text not stored; changed in the source since)"),
+        (MissingText.GONE, "(text not stored; no longer in the source)"),
+    ],
+)
+def test_a_missing_text_is_said_not_shown_as_empty(missing: MissingText, said: str) -> None:
+    """In brackets, without quotation marks; entries go by their ids; a side that saw redacted texts says so."""
+    session = session_of("s", "acme", [asked(descending([1, 3, 2, 4]))], "ABC")
+    run, outcomes = run_of([textless(session)], (COSINE, MINILM), replace(TOP_2, redacted_sides=("B",)))
+    turn = outcomes[0].turns[0]
+    bare = replace(turn.replayed, turn=replace(turn.replayed.turn, missing_text=missing))
+    text = drawn(run, [replace(outcomes[0], turns=(replace(turn, replayed=bare),))], width=120)
+    assert said in text
+    assert "“" not in text
+    assert rows(text, 0)[1] == f"1 {POOL[0].entry_id} ="
+    assert text.count("saw redacted texts") == 1

@@ -10,21 +10,16 @@ import pytest
 from shadowdiff.diff import diff_session
 from shadowdiff.records import (
     NOISE_SIDE,
-    Estimate,
     Outcome,
-    PairSummary,
     Pool,
     PoolOrigin,
     Ranking,
     ReplayedSession,
     ReplayedTurn,
-    RunConfig,
-    RunSummary,
     Session,
-    Side,
-    SideSummary,
     Turn,
 )
+from shadowdiff.runs import Estimate, PairSummary, RunConfig, RunSummary, Side, SideSummary
 from shadowdiff.summary import SummaryBuilder, percent_change
 
 if TYPE_CHECKING:

@@ -1,0 +1,192 @@
+"""A run: what was asked of it, who took part, and what it came to. Frozen records, as in `records`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from shadowdiff.records import Outcome, PoolOrigin, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A reranker's place in a run: A is the baseline, B, C, … are compared with it."""
+
+    label: str
+    name: str
+    """What the user called it: a short name from shadowdiff.toml, or the spec."""
+    spec: str
+    """Canonical spec string."""
+    fingerprint: str
+    min_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything that decides what a run counts."""
+
+    top_k: int = 10
+    pool: int = 50
+    """Size of a retrieved pool, and the number of entries kept of a longer recorded one."""
+    pool_from: PoolOrigin = PoolOrigin.RECORDED
+    noise: bool = False
+    rbo_p: float = 0.9
+    near_tie_share: float = 0.01
+    """An entry this share of the score spread from the K cut is marked as a near-tie."""
+    window: Window = field(default_factory=Window)
+    production: str | None = None
+    """Label of the side that is production's own reranker, to be held against what was served; None: no side is."""
+    production_assumed: bool = False
+    """Nobody said that `production` is: it is the baseline, and taken for it."""
+    store_text: bool = True
+    """False: the store keeps ids and hashes, and texts are fetched from the source when the run is shown."""
+    redacted_sides: tuple[str, ...] = ()
+    """Labels of the sides that saw redacted texts, because theirs leave this machine."""
+
+
+class RunStatus(StrEnum):
+    """How far a run got."""
+
+    RUNNING = "running"
+    DONE = "done"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean with its 95% interval (percentile bootstrap over sessions); None where there is nothing to average."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairSummary:
+    """Baseline against one other side, over a run. Failed turns count in `turns` and nowhere else."""
+
+    turns: Mapping[Outcome, int]
+    sessions: int
+    """Sessions with at least one completed turn; the means per session divide by this."""
+    sessions_changed: int
+    """Sessions whose distinct surfaced sets differ."""
+    sessions_where_b_adds: int
+    """Sessions where B surfaced at least one entry that A surfaced on none of their turns."""
+    only_in_a: int
+    """Sum over sessions of distinct entries that only A surfaced."""
+    only_in_b: int
+    both: int
+    distinct_a: int
+    """Distinct (org, entry) pairs that A surfaced over the run."""
+    distinct_b: int
+    only_in_a_per_session: Estimate
+    only_in_b_per_session: Estimate
+    overlap: Estimate
+    """Mean over completed turns."""
+    rbo: Estimate
+    same_top1: Estimate
+    near_tie_entries: int
+    """Over turns: entries in only one side's surfaced set that are near-ties on a side's K cut."""
+    turn_only_in_a: int
+    """Sum over turns: counts an entry once per turn."""
+    turn_only_in_b: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How well production's side reproduces what production served, over a run: apart from what sides differ in."""
+
+    side: str
+    turns: int
+    """Turns compared: something was served, and the side ranked the turn."""
+    identical: int
+    reordered: int
+    """Turns with the same entries in another order."""
+    near_ties: int
+    """Of the turns that are not identical, those that differ by near-ties alone."""
+    overlap: Estimate
+    """Mean over `turns`."""
+    first_divergence: float | None
+    """Median rank of the first difference, over the turns that are not identical."""
+    diverging_at_first: int
+    """Turns that differ from rank 1 on."""
+    unserved_turns: int
+    """Turns for which nothing, or an empty list, was recorded as served."""
+    failed_turns: int
+    """Turns with something served that the side did not rank."""
+    served_outside_pool: int
+    reproduces: bool | None
+    """By the rule in fidelity.py; None where no turn was compared."""
+    served_by: Mapping[str, int]
+    """Turns of `turns` by the reranker that production says it used; the most frequent ones, most first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideSummary:
+    """What one side did over a run."""
+
+    ranked_turns: int
+    failed_turns: int
+    pairs: int
+    """(query, entry) pairs that were ranked."""
+    cached_pairs: int
+    """Of these, taken from the score cache."""
+    truncated_pairs: int
+    """Of `pairs`, those whose document was cut to fit the model."""
+    outside_pool: int
+    """Entries that a listing side (served, run) named and the turn's pool does not hold."""
+    latency_turns: int = 0
+    """Turns timed for latency: one pool per call, cache off."""
+    latency_p50_seconds: float | None = None
+    latency_p95_seconds: float | None = None
+    cost_usd: float | None = None
+    """None where nothing is charged per call."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What a person pastes into a pull request."""
+
+    sessions: int
+    turns: int
+    failed_turns: int
+    """Turns on which at least one side failed."""
+    pools: Mapping[PoolOrigin, int]
+    """Turns by the origin of their pool."""
+    unpooled_turns: int
+    """Turns without a recorded pool; they failed, or a pool was retrieved or made for them."""
+    missing_entries: int
+    """Entries of recorded pools that the knowledge base no longer holds; left out of the pools."""
+    pairs: Mapping[str, PairSummary]
+    """By label of the side compared with A."""
+    sides: Mapping[str, SideSummary]
+    noise: PairSummary | None = None
+    """The baseline against itself, uncached, with other batch mates."""
+    fidelity: Fidelity | None = None
+    """None where no side is production's; or where one is only taken for it and nothing was served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One replay: configuration, sides, summary."""
+
+    run_id: str
+    started_at: datetime
+    version: str
+    config: RunConfig
+    sides: tuple[Side, ...]
+    status: RunStatus = RunStatus.RUNNING
+    finished_at: datetime | None = None
+    summary: RunSummary | None = None
+
+    @property
+    def baseline(self) -> Side:
+        """Side A."""
+        return self.sides[0]
+
+    @property
+    def others(self) -> tuple[Side, ...]:
+        """Every side that is compared with the baseline."""
+        return self.sides[1:]
