@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from shadowdiff.database import store_engine
+from tests.cli.test_privacy import PLANTED, REDACT, plant
 from tests.conftest import Cli
 
 Environment = dict[str, str]
@@ -181,3 +182,48 @@ def test_refusals(cli: Cli, database: Environment, tmp_path: Path, arguments: li
     assert (finished.code, finished.out) == (2, "")
     assert expected in finished.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+
+
+def test_redacted_exports_hold_nothing_that_a_pattern_finds(
+    cli: Cli, database: Environment, sample_url: str, tmp_path: Path
+) -> None:
+    """Bundle and CSV; the bundle loads, and ids and pools are the run's."""
+    plant(sample_url)
+    (tmp_path / "shadowdiff.toml").write_text(REDACT, encoding="utf-8")
+    document = replayed(cli, database, "--last", "2", "-A", "cosine", "-B", "bm25", "--full-rankings")
+    bundle = cli("export", "latest", "--format", "bundle", "--redact", "-o", "out", env=database)
+    assert bundle.code == 0, bundle.err
+    assert "texts redacted: " in bundle.err
+    table = cli("export", "latest", "--format", "csv", "--redact", env=database)
+    written = "".join((tmp_path / "out" / name).read_text() for name in ("kb_entries.jsonl", "sessions.jsonl"))
+    plain = cli("export", "latest", "--format", "csv", env=database).out
+    assert any(secret in plain for secret in PLANTED)
+    for secret in PLANTED:
+        assert secret not in written
+        assert secret not in table.out
+    assert "[email]" in written
+    sessions = [json.loads(line) for line in (tmp_path / "out" / "sessions.jsonl").read_text().splitlines()]
+    assert [[len(turn["pool"]) for turn in session["turns"]] for session in sessions] == [
+        [turn["pool_size"] for turn in session["turns"]] for session in document["sessions"]
+    ]
+
+
+def test_a_run_that_stored_no_texts_is_exported_with_those_of_the_source(
+    cli: Cli, database: Environment, tmp_path: Path
+) -> None:
+    """The same bundle and the same table as of a run that stored them."""
+    arguments = ("--last", "2", "-A", "cosine", "-B", "bm25")
+    replayed(cli, database, *arguments)
+    first = [cli("export", "latest", "--format", "bundle", "-o", "a", env=database)]
+    first += [cli("export", "latest", "--format", "csv", env=database)]
+    (tmp_path / "shadowdiff.toml").write_text("[privacy]\nstore_text = false\n", encoding="utf-8")
+    replayed(cli, database, *arguments)
+    second = [cli("export", "latest", "--format", "bundle", "-o", "b", env=database)]
+    second += [cli("export", "latest", "--format", "csv", env=database)]
+    assert [(done.code, done.err) for done in (*first, *second)] == [(0, "")] * 4
+    assert first[1].out.count("\n") == second[1].out.count("\n") > 100
+    assert [line.split(",")[1:] for line in first[1].out.splitlines()] == [
+        line.split(",")[1:] for line in second[1].out.splitlines()
+    ]
+    for name in ("kb_entries.jsonl", "sessions.jsonl", "embeddings.npz"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
