@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,11 @@ from shadowdiff.render.text import visible
 
 if TYPE_CHECKING:
     from shadowdiff.export.bundle import Exported
+    from shadowdiff.privacy import Redactor
     from shadowdiff.protocols import Need
     from shadowdiff.runs import Run
     from shadowdiff.sources.bundle import Bundle
     from shadowdiff.sources.postgres import PostgresSource
-
-Redact = Callable[[str], str]
 
 EPILOG = """\b
 Examples:
@@ -73,9 +72,9 @@ def command(
     what stands in the way of that is said on stderr.
     """
     found = invocation.store.get(run)
-    redaction = _redaction(invocation) if redact else None
+    redact_by = _redactor(invocation) if redact else None
     if kind == "csv":
-        _write_csv(invocation, found, output, redaction)
+        _write_csv(invocation, found, output, redact_by)
         return
     if output is None:
         raise ConfigError(f"--format {kind} writes several files; name a directory with -o")
@@ -83,29 +82,29 @@ def command(
         if kind == "trec":
             told, then = _write_trec(invocation, found, directory), ""
         else:
-            bundle = _write_bundle(invocation, found, directory, knowledge_base, redaction)
+            bundle = _write_bundle(invocation, found, directory, knowledge_base, redact_by)
             told, then = _told(bundle), _replay_commands(found, bundle, output)
     with opened(None) as out:
         out.write(f"{told} to {visible(str(output))}\n{then}")
 
 
-def _redaction(invocation: Invocation) -> Redact:
-    """What --redact does to a text. Raises ConfigError where [privacy] names no pattern."""
+def _redactor(invocation: Invocation) -> Redactor:
+    """What --redact applies. Raises ConfigError where [privacy] names no pattern."""
     from shadowdiff.privacy import redactor
 
     found = redactor(invocation.settings.privacy)
     if not found:
         raise ConfigError('--redact needs patterns: name some in [privacy] of shadowdiff.toml, say redact = ["email"]')
-    return found.text
+    return found
 
 
-def _write_csv(invocation: Invocation, run: Run, output: Path | None, redact: Redact | None) -> None:
+def _write_csv(invocation: Invocation, run: Run, output: Path | None, redact: Redactor | None) -> None:
     from shadowdiff.render.spreadsheet import CsvRenderer
     from shadowdiff.replay.execute import outcomes
 
     with opened(output) as out:
         found = with_texts(run, invocation, outcomes(run, invocation.store))
-        CsvRenderer(full_rankings=True, redact=redact or str).render(run, found, out)
+        CsvRenderer(full_rankings=True, redact=redact.text if redact else str).render(run, found, out)
 
 
 def _write_trec(invocation: Invocation, run: Run, directory: Path) -> str:
@@ -122,7 +121,7 @@ def _write_trec(invocation: Invocation, run: Run, directory: Path) -> str:
 
 
 def _write_bundle(
-    invocation: Invocation, run: Run, directory: Path, knowledge_base: str, redact: Redact | None
+    invocation: Invocation, run: Run, directory: Path, knowledge_base: str, redact: Redactor | None
 ) -> Bundle:
     from shadowdiff import diagnostics
     from shadowdiff.sources.bundle import read_bundle
@@ -143,7 +142,7 @@ def _write_bundle(
     return exported.bundle
 
 
-def _assembled(invocation: Invocation, run: Run, redact: Redact | None, *, whole: bool) -> Exported:
+def _assembled(invocation: Invocation, run: Run, redact: Redactor | None, *, whole: bool) -> Exported:
     """With what the source holds, and without it where it cannot be reached."""
     from shadowdiff import diagnostics
     from shadowdiff.export.bundle import exported_bundle

@@ -193,7 +193,7 @@ def test_redacted_exports_hold_nothing_that_a_pattern_finds(
     document = replayed(cli, database, "--last", "2", "-A", "cosine", "-B", "bm25", "--full-rankings")
     bundle = cli("export", "latest", "--format", "bundle", "--redact", "-o", "out", env=database)
     assert bundle.code == 0, bundle.err
-    assert "texts redacted: " in bundle.err
+    assert "texts were redacted (entries: " in bundle.err
     table = cli("export", "latest", "--format", "csv", "--redact", env=database)
     written = "".join((tmp_path / "out" / name).read_text() for name in ("kb_entries.jsonl", "sessions.jsonl"))
     plain = cli("export", "latest", "--format", "csv", env=database).out

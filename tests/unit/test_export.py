@@ -14,6 +14,7 @@ from shadowdiff.cli.directory import new_directory
 from shadowdiff.errors import ConfigError
 from shadowdiff.export.bundle import exported_bundle
 from shadowdiff.export.redaction import Redaction
+from shadowdiff.privacy import Pattern, Redactor, Rule
 from shadowdiff.records import (
     Entry,
     Label,
@@ -180,7 +181,7 @@ def test_redaction_changes_every_text_and_no_id() -> None:
     source = Shelf(entries, [session("s1", asked, turn("t2", 2))], {"acme": "mini"})
     run = [replayed(ranked(asked, entries), ranked(turn("t2", 2), [E2]))]
     run = [ReplayedSession(replace(run[0].session, tags=tags), run[0].turns)]
-    redaction = Redaction(lambda text: text.replace(address, "[email]"))
+    redaction = Redaction(Redactor([Rule("email", Pattern("me@here"))]))
     exported = exported_bundle(run, [Label("acme", "t-me@here", "e2", 1, "")], source, whole=True, redaction=redaction)
     (found,) = exported.bundle.sessions
     first = found.turns[0]
@@ -192,7 +193,7 @@ def test_redaction_changes_every_text_and_no_id() -> None:
     assert exported.bundle.embeddings.turns.any(axis=1).tolist() == [False, True]
     assert exported.bundle.embeddings.entries.any(axis=1).tolist() == [False, True]
     assert exported.notes == (
-        "texts redacted: 8; sides that read them may rank differently",
+        "texts were redacted (entries: 1, turns: 1); sides that read them may rank differently",
         "embeddings of redacted texts left out: 2; cosine fails where it needs them",
         "ids that match a pattern, and stay, since everything is found by them: 1",
     )
