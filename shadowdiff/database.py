@@ -44,6 +44,12 @@ def masked(url: URL) -> str:
     return shown.render_as_string(hide_password=True).replace("=%2A%2A%2A", "=***")
 
 
+def without_password(url: URL) -> URL:
+    """The URL as it may be written into a file: the same database, and the password left out wherever it stood."""
+    kept = {key: value for key, value in url.query.items() if not _is_secret(key)}
+    return type(url).create("postgresql", url.username, None, url.host, url.port, url.database, kept)
+
+
 def _is_secret(parameter: str) -> bool:
     return any(word in parameter.lower() for word in SECRET_WORDS)
 

@@ -14,6 +14,7 @@ from shadowdiff.errors import ExitCode, ShadowdiffError
 
 COMMANDS = {
     "demo": "shadowdiff.cli.demo",
+    "init": "shadowdiff.cli.init",
     "doctor": "shadowdiff.cli.doctor",
     "replay": "shadowdiff.cli.replay",
     "runs": "shadowdiff.cli.runs",

@@ -101,6 +101,11 @@ def preset_description(name: str) -> str:
     return str(_preset(name).get("description", ""))
 
 
+def preset_parts(name: str) -> frozenset[str]:
+    """The parts that a shipped preset maps. Raises ConfigError."""
+    return frozenset(SOURCE_PARTS).intersection(_preset(name))
+
+
 def _preset(name: str) -> dict[str, Any]:
     if name not in preset_names():
         raise ConfigError(f"[source] preset {name!r} is not known; known: {', '.join(preset_names())}")

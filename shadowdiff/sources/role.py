@@ -12,8 +12,13 @@ Table = tuple[str, str]
 
 
 def quoted(name: str) -> str:
-    """One name as Postgres reads it, whatever it holds."""
-    return '"' + name.replace('"', '""').replace("\0", "") + '"'
+    """One name as Postgres reads it, whatever it holds; what would act on a terminal is spelled out by code point."""
+    doubled = name.replace('"', '""').replace("\0", "")
+    if doubled.isprintable():
+        return f'"{doubled}"'
+    doubled = doubled.replace("\\", "\\\\")
+    spelled = (character if character.isprintable() else f"\\+{ord(character):06x}" for character in doubled)
+    return 'U&"' + "".join(spelled) + '"'
 
 
 def read_only_role_sql(
