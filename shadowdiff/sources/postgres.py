@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 SESSIONS_PER_BATCH = 64
 ROWS_PER_FETCH = 2_000
 ORGS_SHOWN = 5
+ALIKE = (
+    "ids and orgs of one part are looked up in the others: their types must fit "
+    f"(sessions without org_id are of the org {DEFAULT_ORG!r})"
+)
 VALUE_IS_NO_SUCH_TYPE = ("22P02", "22003", "22007")
 T = TypeVar("T")
 
@@ -168,9 +172,13 @@ class PostgresSource:
         try:
             return work(connection)
         except DBAPIError as error:
-            if self.mapping.is_own or not is_the_statements_fault(error):
+            if self.mapping.is_own:
                 raise
-            raise ConfigError(f"{what} through [source] failed: {said(error)}") from error
+            if getattr(error.orig, "sqlstate", None) in VALUE_IS_NO_SUCH_TYPE:
+                raise ConfigError(f"{what} through [source] failed: {said(error)}; {ALIKE}") from error
+            if is_the_statements_fault(error):
+                raise ConfigError(f"{what} through [source] failed: {said(error)}") from error
+            raise
 
     @staticmethod
     def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Row[Any]]:

@@ -267,6 +267,16 @@ def test_what_is_not_mapped_has_a_default(opened: Open) -> None:
         source.session_ids(Window(org_ids=("acme",)))
 
 
+def test_parts_whose_ids_do_not_fit_each_other_say_so(opened: Open) -> None:
+    """A pool by numbers for turns by names; orgs that are uuids for sessions without any."""
+    source = opened(pool="SELECT 1 AS turn_id, 'e' AS entry_id, 1 AS rank")
+    with pytest.raises(ConfigError, match=r'through \[source\] failed: invalid input .* "t"; .* types must fit'):
+        only(source)
+    source = opened(entries="SELECT gen_random_uuid() AS org_id, 'e' AS entry_id, 'b' AS body")
+    with pytest.raises(ConfigError, match=r"reading entries .* without org_id are of the org 'default'"):
+        source.entries({"default": {"e"}})
+
+
 def test_a_knowledge_base_without_orgs_is_everybodys(opened: Open) -> None:
     """Each org that asks gets the entry as its own."""
     source = opened(entries="SELECT 'e' AS entry_id, 'B' AS body, '[1]'::jsonb AS embedding")
