@@ -149,7 +149,7 @@ def _optional(turns: TurnsFit) -> list[tuple[str, str]]:
     vectors = embedding(turns.relation)
     by = words.best(free, words.SERVED_BY, words.TEXTS, {"id"})
     searched = words.best(free, words.SEARCH_QUERY, words.TEXTS, shunned)
-    searched = searched if searched and words.weight(searched.name, words.QUERY) else None
+    searched = searched if searched and words.is_search_query(searched.name) else None
     position = words.best(free, words.POSITION, words.WHOLE_NUMBERS, {"id", "count", *words.SERVED})
     answer = None if turns.roles else words.best(free, words.ANSWER, words.TEXTS, shunned | {"model"})
     found = {"position": position, "search_query": searched, "query_embedding": vectors, "answer": answer}

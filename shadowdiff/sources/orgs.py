@@ -44,7 +44,9 @@ def org_paths(relation: Relation | None, links: Links) -> list[OrgPath]:
     """Where a relation's org may stand, the likeliest first."""
     if relation is None:
         return []
-    found = [OrgPath(c.name, None, _leads(relation, c.name, links)) for c in words.org_columns(relation)]
+    named = [column.name for column in words.org_columns(relation)]
+    leading = [link.column for link in links.of(relation) if words.org_rank(link.target.name) is not None]
+    found = [OrgPath(name, None, _leads(relation, name, links)) for name in dict.fromkeys([*named, *leading])]
     for link in links.of(relation):
         found += [
             OrgPath(c.name, link, _leads(link.target, c.name, links))

@@ -77,7 +77,7 @@ QUERY: Weights = _weighted(
         4: "query question utterance",
         3: "q prompt",
         2.5: "search",
-        2: "keyword content message text input",
+        2: "keyword content message text input said",
         1.5: "body term phrase",
         1: "request",
     }
@@ -89,6 +89,8 @@ SEARCH_QUERY: Weights = _weighted(
         2: "search retrieval",
     }
 )
+PLAIN = 4
+"""The weight of a word that needs no other beside it."""
 ANSWER: Weights = _weighted({4: "answer response reply", 3: "completion", 2: "output", 1: "generated"})
 BODY: Weights = _weighted(
     {
@@ -115,7 +117,7 @@ STARTED: Weights = _weighted(
         0.2: "on",
     }
 )
-ASKED: Weights = STARTED | _weighted({4: "asked", 3.5: "sent searched", 3: "received occurred", 2.5: "started"})
+ASKED: Weights = STARTED | _weighted({4: "asked", 3.5: "sent searched", 3: "received occurred said", 2.5: "started"})
 UPDATED: Weights = _weighted({4: "updated modified changed", 3.5: "edited", 3: "revised", 1: "published"})
 RANK: Weights = _weighted({4: "rank position", 3.5: "ordinal", 3: "pos ord", 2.5: "idx index place"})
 SCORE: Weights = _weighted({4: "score similarity relevance", 3: "sim distance", 1: "weight"})
@@ -178,6 +180,11 @@ def _singular(word: str) -> str:
 def weight(name: str, weights: Weights) -> float:
     """How strongly a name speaks: by its strongest word."""
     return max((weights.get(word, 0.0) for word in words(name)), default=0.0)
+
+
+def is_search_query(name: str) -> bool:
+    """Whether a column that speaks for a rewritten query says enough: what was rewritten, or plainly that it was."""
+    return weight(name, QUERY) > 0 or weight(name, SEARCH_QUERY) >= PLAIN
 
 
 def name_score(name: str, weights: Weights) -> float:

@@ -69,6 +69,24 @@ def test_the_same_sessions_give_the_same_rankings_as_through_our_own_schema(
     assert comparable(one, {}) == comparable(other, names.back())
 
 
+def test_what_init_proposes_gives_the_same_rankings_too(
+    cli: Cli, sample_url: str, empty_url: str, stranger: tuple[str, Renamed], tmp_path: Path
+) -> None:
+    """Without a question asked but for the zone: `init`, then `replay`."""
+    url, names = stranger
+    made = cli("init", "--database", url, "--yes", "--timezone", "America/St_Johns")
+    assert (made.code, made.err) == (0, "")
+    environment = {"SHADOWDIFF_STORE_URL": empty_url}
+    own = json.loads(
+        cli("replay", *CASES[0], *SHOWN, env={"SHADOWDIFF_DATABASE_URL": sample_url}, cwd=tmp_path.parent).out
+    )
+    mapped = json.loads(cli("replay", *CASES[0], *SHOWN, env=environment).out)
+    for document in (own, mapped):
+        for session in document["sessions"]:
+            session.pop("tags")  # `init` proposes none
+    assert comparable(own, {}) == comparable(mapped, names.back())
+
+
 def test_nothing_is_ever_made_in_a_mapped_database(cli: Cli, stranger: tuple[str, Renamed], tmp_path: Path) -> None:
     """Without a store of its own, runs go to the embedded server; `db upgrade` and `load` leave the source alone."""
     here, home = tmp_path / "here", {"SHADOWDIFF_HOME": str(tmp_path / "home")}
