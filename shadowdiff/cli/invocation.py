@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ class Invocation:
     config_file: Path | None = None
     embedded_only: bool = False
     """Whatever is configured, use the embedded server: the sample must never be written into somebody's production."""
+
+    _patience: dict[str, Retries] = field(default_factory=dict)
 
     @cached_property
     def settings(self) -> Settings:
@@ -91,7 +93,7 @@ class Invocation:
         engine = source_engine(self.source_url, self.settings.limits)
         if mapping.is_own:
             require_current(engine, "source")
-        return PostgresSource(engine, mapping, retries=self._retries())
+        return PostgresSource(engine, mapping, retries=self._retries(self.source_url))
 
     @cached_property
     def store(self) -> RunStore:
@@ -102,13 +104,16 @@ class Invocation:
 
         engine = store_engine(self.store_url, self.settings.limits)
         require_current(engine, "store")
-        return RunStore(engine, retries=self._retries())
+        return RunStore(engine, retries=self._retries(self.store_url))
 
-    def _retries(self) -> Retries:
+    def _retries(self, url: str) -> Retries:
+        """One patience per database: where source and store are one, it is not waited for twice."""
         from shadowdiff import diagnostics
         from shadowdiff.retry import Retries
 
-        return Retries(self.settings.limits.retry_for, on_wait=diagnostics.warning)
+        if url not in self._patience:
+            self._patience[url] = Retries(self.settings.limits.retry_for, on_wait=diagnostics.warning)
+        return self._patience[url]
 
     @cached_property
     def _embedded_url(self) -> str:
