@@ -44,9 +44,9 @@ class OwnServer:
         embedded.stop(self.home)
 
     @property
-    def log(self) -> str:
-        """What the server wrote down."""
-        return (embedded.data_directory(self.home) / "log").read_text(encoding="utf-8")
+    def environment(self) -> dict[str, str]:
+        """What points the command line at it."""
+        return {"SHADOWDIFF_DATABASE_URL": self.start()}
 
 
 def execute(url: str, *statements: str) -> None:

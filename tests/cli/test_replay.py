@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 
 from tests.conftest import MODEL, Cli, clean_environment
+from tests.pace import slow_reranker
 
 Environment = dict[str, str]
 Json = dict[str, Any]
@@ -221,7 +222,8 @@ def test_a_closed_pipe_is_no_failure(database: Environment, tmp_path: Path) -> N
 
 def test_ctrl_c_keeps_what_was_computed_and_resume_ends_alike(cli: Cli, database: Environment, tmp_path: Path) -> None:
     """Interrupted: exit 130, says how to go on. Resumed: the same figures as an undisturbed run."""
-    arguments = ["--last", "24", "--pool", "5", "--top-k", "3", "-A", "cosine", "-B", ONNX, *QUICK]
+    arguments = ["--last", "24", "-A", "cosine", "-B", "slow", *QUICK]
+    database = database | slow_reranker(tmp_path / "plugin")
     command = [sys.executable, "-m", "shadowdiff", "replay", "--no-cache", *arguments]
     with subprocess.Popen(
         command,

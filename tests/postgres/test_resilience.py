@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,12 +24,13 @@ from shadowdiff.sources.postgres import PostgresSource
 from shadowdiff.store.migrate import upgrade
 from shadowdiff.store.runs import RunStore
 from tests.cli.test_mapped import configured
-from tests.conftest import MODEL, Cli, clean_environment, load
+from tests.conftest import Cli, clean_environment, load
+from tests.pace import slow_reranker
 from tests.servers import Bouncer, OwnServer, Standby, bouncer_program, execute, until
 from tests.strangers import fill
 
 REPLAY = (
-    *("replay", "--last", "20", "--pool", "3", "--top-k", "2", "-A", "bm25", "-B", f"onnx:{MODEL}"),
+    *("replay", "--last", "24", "-A", "bm25", "-B", "slow"),
     *("--latency", "0", "--no-cache", "--format", "json"),
 )
 
@@ -55,7 +55,7 @@ def started(server: OwnServer, directory: Path, retry_for: str) -> subprocess.Po
     process = subprocess.Popen(
         [sys.executable, "-m", "shadowdiff", *REPLAY],
         cwd=directory,
-        env=clean_environment(directory) | {"SHADOWDIFF_DATABASE_URL": server.start()},
+        env=clean_environment(directory) | slow_reranker(directory / "plugin") | server.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -64,7 +64,7 @@ def started(server: OwnServer, directory: Path, retry_for: str) -> subprocess.Po
 
     def has_begun() -> bool:
         runs = store.newest(1)
-        return bool(runs) and 0 < store.progress(runs[0].run_id)[0] < 20
+        return bool(runs) and 0 < store.progress(runs[0].run_id)[0] < 24
 
     until("the first batch", has_begun, 120)
     engine.dispose()
@@ -82,15 +82,16 @@ def test_a_server_that_is_killed_and_comes_back_changes_no_result(
     own_server: OwnServer, cli: Cli, tmp_path: Path
 ) -> None:
     """Source and store at once, in the middle of a run: the run goes on where it was."""
-    undisturbed = cli(*REPLAY, env={"SHADOWDIFF_DATABASE_URL": own_server.start()})
+    undisturbed = cli(*REPLAY, env=slow_reranker(tmp_path / "plugin") | own_server.environment)
     execute(own_server.start(), "TRUNCATE shadowdiff.runs CASCADE")
     process = started(own_server, tmp_path / "here", "60s")
     own_server.kill()
-    time.sleep(1)
+    assert process.stderr is not None
+    noticed = process.stderr.readline().decode()
     own_server.start()
     out, err = process.communicate(timeout=240)
-    assert (process.returncode, undisturbed.code) == (0, 0), err.decode()
-    assert "trying again for up to 60 s" in err.decode()
+    assert (process.returncode, err, undisturbed.code) == (0, b"", 0)
+    assert noticed.endswith("; trying again for up to 60 s\n")
     assert comparable(out.decode()) == comparable(undisturbed.out)
 
 
@@ -108,13 +109,14 @@ def test_a_server_that_stays_away_ends_the_run_and_loses_nothing(
     assert "; tried again for 2 s" in lines[2]
     resumable = re.search(r"stored as run (\S+); go on with: shadowdiff replay --resume \1", lines[1])
     assert resumable, lines[1]
-    env = {"SHADOWDIFF_DATABASE_URL": own_server.start()}
+    own_server.start()
+    env = slow_reranker(tmp_path / "plugin") | own_server.environment
     kept = json.loads(cli("show", resumable[1], "--format", "json", env=env).out)
-    assert 0 < len(kept["sessions"]) < 20
+    assert 0 < len(kept["sessions"]) < 24
     assert kept["status"] == "running"
     resumed = cli("replay", "--resume", resumable[1], *REPLAY[-3:], "--latency", "0", env=env)
     assert resumed.code == 0, resumed.err
-    assert len(json.loads(resumed.out)["sessions"]) == 20
+    assert len(json.loads(resumed.out)["sessions"]) == 24
 
 
 def test_the_hold_on_a_run_is_taken_again_after_a_lost_connection(own_server: OwnServer) -> None:
