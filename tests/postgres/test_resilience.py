@@ -16,7 +16,7 @@ from sqlalchemy import Engine, create_engine, text
 from shadowdiff import embedded
 from shadowdiff.config import ConnectionLimits
 from shadowdiff.database import parse_url, source_engine, store_engine
-from shadowdiff.errors import ConfigError
+from shadowdiff.errors import ConfigError, SourceError
 from shadowdiff.records import Window
 from shadowdiff.retry import Retries
 from shadowdiff.sources.bundle import Bundle
@@ -175,7 +175,7 @@ def test_the_servers_log_of_a_replay_holds_nothing_but_reads(
 def test_behind_pgbouncer_in_transaction_mode(
     cli: Cli, sample_url: str, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
-    """Source and store both: same results, and nothing set that the next client would find."""
+    """Source and store both: same results, nothing set that the next client would find, TLS parameters heeded."""
     bouncer = Bouncer.before(sample_url, tmp_path_factory.mktemp("bouncer") / "b")
     arguments = ("replay", "--last", "6", "-A", "cosine", "-B", "bm25", "--latency", "0", "--format", "json")
     try:
@@ -186,6 +186,9 @@ def test_behind_pgbouncer_in_transaction_mode(
         engine = source_engine(bouncer.url)
         assert len(PostgresSource(engine).session_ids(Window())) == 55
         engine.dispose()
+        encrypted = source_engine(f"{bouncer.url}?sslmode=require")
+        with pytest.raises(SourceError, match="the server offers no TLS, and the URL asks for it"):
+            PostgresSource(encrypted).session_ids(Window())
         plain = create_engine(parse_url(bouncer.url), connect_args={"prepare_threshold": None})
         with plain.connect() as connection:
             shown = {name: connection.scalar(text(f"SHOW {name}")) for name in ("statement_timeout", "lock_timeout")}
