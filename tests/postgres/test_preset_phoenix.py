@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import uuid
@@ -35,7 +34,7 @@ Opened = Callable[..., PostgresSource]
 def phoenix_template(make_database: MakeDatabase) -> str:
     """Name of a database with what Phoenix wrote, to copy."""
     url = make_database(None)
-    execute(url, gzip.decompress(sent.DUMP.read_bytes()).decode())
+    execute(url, sent.DUMP.read_text(encoding="utf-8"))
     return str(parse_url(url).database)
 
 
