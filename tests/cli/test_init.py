@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
@@ -170,7 +169,7 @@ def test_phoenix_is_its_preset_and_the_role_may_read_what_that_reads(
 ) -> None:
     """A database that a real Phoenix wrote: nothing to say, served against bm25, through a role made as printed."""
     url = product()
-    run_sql(url, gzip.decompress(sent.DUMP.read_bytes()).decode())
+    run_sql(url, sent.DUMP.read_text(encoding="utf-8"))
     role = f"reader_{parse_url(url).database}"
     finished = started(cli, url, "--role", role)
     found = settings(tmp_path)

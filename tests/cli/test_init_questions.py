@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from shadowdiff.config import load_settings
+from tests.cli.test_replay import hear_ctrl_c
 from tests.conftest import MakeDatabase, clean_environment
 from tests.postgres.test_survey import SCHEMAS, run_sql
 
@@ -31,7 +32,14 @@ class Terminal:
         command = [*INIT, *arguments]
         env = clean_environment(cwd) | {"TERM": "dumb", "COLUMNS": "100"}
         self._process = subprocess.Popen(
-            command, stdin=slave, stdout=subprocess.PIPE, stderr=slave, cwd=cwd, env=env, start_new_session=True
+            command,
+            stdin=slave,
+            stdout=subprocess.PIPE,
+            stderr=slave,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+            preexec_fn=hear_ctrl_c,  # noqa: PLW1509 its reader is not started yet
         )
         os.close(slave)
         self.seen = ""
