@@ -80,12 +80,17 @@ def test_entries_cut_from_the_pool_cannot_be_reproduced(cli: Cli, database: Envi
 
 @pytest.mark.parametrize("named", ["B", "b", FUSED, "mine"])
 def test_any_side_can_be_production_s(cli: Cli, database: Environment, tmp_path: Path, named: str) -> None:
-    """By label, spec or short name; it is said, so nothing is assumed, and `show` says the same."""
+    """By label, spec or short name; it is said, so nothing is assumed."""
     (tmp_path / "shadowdiff.toml").write_text(f'[rerankers]\nmine = "{FUSED}"\n')
     arguments = ("--last", "2", "-A", "served", "-B", "mine", "--production", named, *QUICK)
     document = run_json(cli, database, *arguments)
     assert (document["config"]["production"], document["config"]["production_assumed"]) == ("B", False)
     assert document["summary"]["fidelity"]["side"] == "B"
+
+
+def test_show_says_the_same(cli: Cli, database: Environment) -> None:
+    """In every format: fidelity is computed from what is stored."""
+    arguments = ("--last", "2", "-A", "served", "-B", FUSED, "--production", "B", *QUICK)
     for format_ in ("terminal", "json", "jsonl"):
         replayed = cli("replay", *arguments, "--format", format_, env=database)
         assert cli("show", "--format", format_, env=database).out == replayed.out

@@ -43,7 +43,7 @@ def comparable(document: Json) -> Json:
 def test_counts_equal_those_recomputed_from_the_rankings(cli: Cli, database: Environment) -> None:
     """A few independent lines over the output's own rankings give every count that it states."""
     document = run_json(
-        cli, database, "--last", "10", "--pool", "8", "--top-k", "4", "-A", "cosine", "-B", ONNX, *QUICK
+        cli, database, "--last", "10", "--pool", "5", "--top-k", "4", "-A", "cosine", "-B", ONNX, *QUICK
     )
     assert len(document["sessions"]) == 10
     turns: list[tuple[str, list[str], list[str]]] = []
