@@ -58,6 +58,14 @@ def execute(url: str, *statements: str) -> None:
     engine.dispose()
 
 
+def run_sql(url: str, sql: str) -> None:
+    """A whole script in one transaction, as the owner runs it; colons and per cent signs are its own."""
+    engine = create_engine(parse_url(url))
+    with engine.begin() as connection:
+        connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+    engine.dispose()
+
+
 def until(what: str, is_so: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for something to become so."""
     deadline = time.monotonic() + seconds

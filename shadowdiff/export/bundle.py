@@ -11,21 +11,16 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from shadowdiff.export.redaction import Redaction
 from shadowdiff.export.vectors import stored_embeddings
-from shadowdiff.protocols import KnowledgeBase, SessionSource
+from shadowdiff.protocols import Source
 from shadowdiff.records import Entry, Label, RecordedEntry, ReplayedSession, ReplayedTurn, Session, Turn, Window
 from shadowdiff.sources.bundle import Bundle
 from shadowdiff.trec import fits
 
 Key = tuple[str, str]
 """(org id, entry id)."""
-
-
-class Source(SessionSource, KnowledgeBase, Protocol):
-    """Where the run's sessions came from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,9 +220,12 @@ class RunStore:
         one open transaction, which a pooler between keeps together; when the
         connection is lost, the next write takes it again, or fails.
         """
-        with _Hold(self._engine, run_id) as self._hold:
-            yield
-        self._hold = None
+        with _Hold(self._engine, run_id) as hold:
+            self._hold = hold
+            try:
+                yield
+            finally:
+                self._hold = None
 
     def _transaction(self, what: str, work: Callable[[Connection], T]) -> T:
         """What `work` makes of one transaction; all of it again where the server went away meanwhile."""

@@ -18,18 +18,11 @@ from shadowdiff.config import Settings, load_settings
 from shadowdiff.database import parse_url
 from tests.conftest import ROOT, Cli, Finished, MakeDatabase
 from tests.fixtures.phoenix import sent
+from tests.servers import run_sql
 
 SCHEMAS = ROOT / "tests" / "fixtures" / "schemas"
 STORES = ROOT / "tests" / "fixtures" / "stores"
 Replay = Callable[..., dict[str, Any]]
-
-
-def run_sql(url: str, sql: str) -> None:
-    """Statements as an administrator would run them."""
-    engine = create_engine(parse_url(url))
-    with engine.begin() as connection:
-        connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
-    engine.dispose()
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ import pytest
 from shadowdiff.config import load_settings
 from tests.cli.test_replay import hear_ctrl_c
 from tests.conftest import MakeDatabase, clean_environment
-from tests.postgres.test_survey import SCHEMAS, run_sql
+from tests.postgres.test_survey import SCHEMAS
+from tests.servers import run_sql
 
 SECONDS = 60
 INIT = (sys.executable, "-m", "shadowdiff", "init")

@@ -354,3 +354,12 @@ def test_concurrent_runs_that_share_texts_do_not_disturb_each_other(shared_engin
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(run, range(4)))
     assert [store.progress(f"concurrent-{number}") for number in range(4)] == [(1, 1)] * 4
+
+
+def test_a_run_that_failed_is_let_go(store: RunStore, empty_engine: Engine) -> None:
+    """Whatever ends it: reading the store afterwards does not take the run again, and another process may."""
+    with pytest.raises(KeyboardInterrupt), store.carrying_out("r1"):
+        raise KeyboardInterrupt
+    assert store.newest(1) == []
+    with RunStore(empty_engine).carrying_out("r1"):
+        assert store.newest(1) == []

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, Select, create_engine, text
+from sqlalchemy import Engine, Select, text
 
 from shadowdiff.config import ConnectionLimits
 from shadowdiff.database import parse_url, source_engine
@@ -20,17 +20,10 @@ from shadowdiff.sources.survey import glimpsed, read_catalogue
 from shadowdiff.sources.trial import relations_read, tried
 from tests.conftest import ROOT, MakeDatabase
 from tests.postgres.test_source import counted_statements
+from tests.servers import run_sql
 
 SCHEMAS = ROOT / "tests" / "fixtures" / "schemas"
 Look = Callable[[str], Catalogue]
-
-
-def run_sql(url: str, sql: str) -> None:
-    """Statements as the owner runs them."""
-    engine = create_engine(parse_url(url))
-    with engine.begin() as connection:
-        connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
-    engine.dispose()
 
 
 @pytest.fixture
