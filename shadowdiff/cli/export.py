@@ -100,7 +100,7 @@ def _redactor(invocation: Invocation) -> Redactor:
 
 def _write_csv(invocation: Invocation, run: Run, output: Path | None, redact: Redactor | None) -> None:
     from shadowdiff.render.spreadsheet import CsvRenderer
-    from shadowdiff.replay.execute import outcomes
+    from shadowdiff.replay.results import outcomes
 
     with opened(output) as out:
         found = with_texts(run, invocation, outcomes(run, invocation.store))
@@ -148,7 +148,7 @@ def _assembled(invocation: Invocation, run: Run, redact: Redactor | None, *, who
     from shadowdiff.export.bundle import exported_bundle
     from shadowdiff.export.redaction import Redaction
     from shadowdiff.records import ReplayedSession
-    from shadowdiff.replay.execute import outcomes
+    from shadowdiff.replay.results import outcomes
 
     def assembled(source: PostgresSource | None) -> Exported:
         redaction = None if redact is None else Redaction(redact)

@@ -115,7 +115,7 @@ def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutco
 
 def _chosen(run: Run, store: RunStore, options: OutputOptions) -> Iterator[SessionOutcome]:
     from shadowdiff.diff import only_changed
-    from shadowdiff.replay.execute import outcomes
+    from shadowdiff.replay.results import outcomes
 
     session_ids = _by_contrast(run, store) if options.sort == "contrast" else None
     for outcome in outcomes(run, store, session_ids):
@@ -127,7 +127,7 @@ def _chosen(run: Run, store: RunStore, options: OutputOptions) -> Iterator[Sessi
 def _by_contrast(run: Run, store: RunStore) -> list[str]:
     """Session ids, most different first; one key per session in memory, no more."""
     from shadowdiff.diff import contrast
-    from shadowdiff.replay.execute import outcomes
+    from shadowdiff.replay.results import outcomes
 
     keys = [
         (contrast(outcome), place, outcome.session.session_id) for place, outcome in enumerate(outcomes(run, store))

@@ -26,7 +26,7 @@ def command(invocation: Invocation, /, run: str, **options: Any) -> None:
 
     RUN is a run's id, the beginning of one, or `latest`.
     """
-    from shadowdiff.replay.execute import summarise
+    from shadowdiff.replay.results import summarise
 
     output = taken(options)
     found = invocation.store.get(run)

@@ -14,7 +14,8 @@ from shadowdiff.database import store_engine
 from shadowdiff.errors import SourceError
 from shadowdiff.privacy import redactor
 from shadowdiff.records import MissingText, SessionOutcome, Window
-from shadowdiff.replay.execute import Replay, outcomes
+from shadowdiff.replay.execute import Replay
+from shadowdiff.replay.results import outcomes
 from shadowdiff.replay.sides import Contender
 from shadowdiff.replay.texts import SourceTexts
 from shadowdiff.rerankers.registry import build

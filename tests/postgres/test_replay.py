@@ -12,7 +12,8 @@ from shadowdiff.database import store_engine
 from shadowdiff.errors import ConfigError
 from shadowdiff.protocols import PairScores, PoolReranker, Reranker, ScoreRequest
 from shadowdiff.records import Entry, Outcome, PoolOrigin, Window
-from shadowdiff.replay.execute import Progress, Replay, outcomes, summarise
+from shadowdiff.replay.execute import Progress, Replay
+from shadowdiff.replay.results import outcomes, summarise
 from shadowdiff.replay.score import NoCache
 from shadowdiff.replay.sides import Contender
 from shadowdiff.rerankers.registry import build
