@@ -34,7 +34,7 @@ def _quotas(root: Path, own: Path) -> list[float]:
 def _folders(root: Path, own: Path) -> list[Path]:
     folders = {root, root / "cpu"}
     for line in _text(own).splitlines():
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         base = root / "cpu" if "cpu" in controllers.split(",") else root
         if not controllers or base != root:
             inner = base / path.strip("/")

@@ -1,4 +1,4 @@
-"""What is stored of a run, diffed and summed up: the same whether it ran through, was resumed or is shown years later."""
+"""What is stored of a run, diffed and summed up: the same whether it ran through, was resumed or is shown later."""
 
 from __future__ import annotations
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from shadowdiff.errors import ConfigError, SpecError, first_line
+from shadowdiff.cores import usable_cores
+from shadowdiff.errors import ConfigError, RerankerError, SpecError, first_line
 from shadowdiff.protocols import Network, PairScores, ScoreRequest
+from shadowdiff.rerankers.backends import LoadOptions, OnnxFiles, shared_engine
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
+from shadowdiff.rerankers.engine import Engine
 from shadowdiff.rerankers.fingerprint import fingerprint
-from shadowdiff.rerankers.onnx_graph import Graph, external_files, load_graph, no_logit
 from shadowdiff.rerankers.pairs import EncodedPair, PairEncoder
 from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.spec import Options, Spec
@@ -28,36 +29,31 @@ BATCH_TOKENS = 2048
 """Padded tokens per call. Longer calls gain nothing on a processor and cost memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class OnnxFiles:
-    """Where the model lies."""
-
-    model: Path
-    tokenizer: Path
-
-    @property
-    def fingerprinted(self) -> list[Path]:
-        """Everything that decides the scores, external weights included."""
-        return [self.model, *external_files(self.model), self.tokenizer]
-
-
 class OnnxCrossEncoder:
     """Scores pairs by a cross-encoder's single logit, as it comes: order only."""
 
     network: Network | None = None
 
-    def __init__(self, spec: Spec, files: OnnxFiles, *, max_length: int, threads: int, batch_tokens: int) -> None:
+    def __init__(self, spec: Spec, files: OnnxFiles, *, max_length: int, load: LoadOptions, batch_tokens: int) -> None:
         self.spec = spec
         self.document_form = dict(spec.options).get("input", TITLE_AND_BODY)
-        self.fingerprint = fingerprint("onnx/1", str(max_length), self.document_form, files=files.fingerprinted)
+        self.threads = load.threads
+        self._contents = fingerprint("onnx/2", files=files.fingerprinted)
+        how = (load.backend, load.dtype, str(max_length), self.document_form)
+        self.fingerprint = fingerprint(*how, self._contents)
         self._files = files
         self._max_length = max_length
-        self._threads = threads
+        self._load = load
         self._batch_tokens = batch_tokens
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The loaded model, shared by all that score with it alike. Raises ConfigError."""
+        return shared_engine(self._contents, self._files, self._load, self._batch_tokens)
 
     def prepare(self) -> None:
         """Load model and tokenizer and score one pair. Raises ConfigError where they are not a cross-encoder's."""
-        self._graph  # noqa: B018 a cached property
+        self.engine  # noqa: B018 a cached property
         try:
             self.score("a query", ["a document"])
         except ConfigError:
@@ -72,64 +68,36 @@ class OnnxCrossEncoder:
     def score_batch(self, requests: Sequence[ScoreRequest]) -> Sequence[PairScores]:
         """Logits per request: equal pairs once, sorted by length over all requests, cut by padded tokens."""
         pairs = self._encoder.encode(requests)
-        distinct = sorted({pair for row in pairs for pair in row}, key=lambda pair: (len(pair.ids), pair.ids))
         scores: dict[EncodedPair, float] = {}
-        for batch in self._batches(distinct):
-            scores.update(zip(batch, self._run(batch), strict=True))
+        for scored in self.engine.score(pair for row in pairs for pair in row):
+            scores |= scored
         return [PairScores(tuple(scores[pair] for pair in row), tuple(pair.truncated for pair in row)) for row in pairs]
+
+    def encode(self, requests: Sequence[ScoreRequest]) -> Sequence[Sequence[EncodedPair] | RerankerError]:
+        """Pairs of token ids per request, or why a request has none."""
+        return self._encoder.encode_each(requests)
 
     def truncated(self, requests: Sequence[ScoreRequest]) -> Sequence[Sequence[bool]]:
         """Per request, whether each document would be cut. Tokenises only."""
         return [[pair.truncated for pair in row] for row in self._encoder.encode(requests)]
 
-    def _batches(self, ordered: Sequence[EncodedPair]) -> list[Sequence[EncodedPair]]:
-        """Runs of pairs, shortest first, whose padded size stays within the token budget."""
-        batches: list[Sequence[EncodedPair]] = []
-        start = 0
-        for end in range(1, len(ordered) + 1):
-            grown = (end + 1 - start) * len(ordered[end].ids) if end < len(ordered) else None
-            if grown is None or grown > self._batch_tokens:
-                batches.append(ordered[start:end])
-                start = end
-        return batches
-
-    def _run(self, batch: Sequence[EncodedPair]) -> list[float]:
-        import numpy as np
-
-        width = len(batch[-1].ids)
-        rows = {
-            "input_ids": [[*pair.ids, *[self._encoder.pad_id] * (width - len(pair.ids))] for pair in batch],
-            "attention_mask": [[1] * len(pair.ids) + [0] * (width - len(pair.ids)) for pair in batch],
-            "token_type_ids": [[*pair.type_ids, *[0] * (width - len(pair.ids))] for pair in batch],
-        }
-        graph = self._graph
-        feed = {name: np.array(rows[name], dtype=integer) for name, integer in graph.inputs.items()}
-        output = np.asarray(graph.session.run([graph.output], feed)[0], dtype=np.float64)
-        if output.shape not in {(len(batch),), (len(batch), 1)}:
-            raise ConfigError(no_logit(self._files.model, list(output.shape)))
-        logits: list[float] = output.reshape(len(batch)).tolist()
-        return logits
-
     @cached_property
     def _encoder(self) -> PairEncoder:
         return PairEncoder(self._files.tokenizer, self._max_length)
-
-    @cached_property
-    def _graph(self) -> Graph:
-        return load_graph(self._files.model, self._threads)
 
 
 def build(spec: Spec, context: BuildContext) -> OnnxCrossEncoder:
     """`onnx:PATH[,max_length=512][,threads=N][,batch_tokens=2048][,input=title+body|body]`."""
     options = Options(spec)
     max_length = options.integer("max_length", MAX_LENGTH, minimum=8)
-    threads = options.integer("threads", _allowed_cores())
+    threads = options.integer("threads", usable_cores())
     batch_tokens = options.integer("batch_tokens", BATCH_TOKENS)
     options.choice("input", FORMS, TITLE_AND_BODY)
     options.finish()
     files = _find(spec)
     longest = min(max_length, _longest_input(files.model.parent / "config.json"))
-    return OnnxCrossEncoder(spec, files, max_length=longest, threads=threads, batch_tokens=batch_tokens)
+    load = LoadOptions(backend="ort", dtype="fp32", threads=threads)
+    return OnnxCrossEncoder(spec, files, max_length=longest, load=load, batch_tokens=batch_tokens)
 
 
 def _find(spec: Spec) -> OnnxFiles:
@@ -157,11 +125,3 @@ def _longest_input(config: Path) -> int:
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(f"cannot read {config}: {error}") from error
     return positions - 2 if str(described.get("model_type")) in PADDED_POSITIONS else positions
-
-
-def _allowed_cores() -> int:
-    import os
-
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shadowdiff.errors import ConfigError, PlainRerankerError
+from shadowdiff.errors import ConfigError, PlainRerankerError, RerankerError
 from shadowdiff.protocols import ScoreRequest
+from shadowdiff.rerankers.fingerprint import file_hash
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PROBE = ("one", "two")
 """A query and a document that every tokenizer turns into at least one token each."""
 PAD_TOKENS = ("[PAD]", "<pad>", "<|padding|>", "<|endoftext|>")
+TOKEN_BYTES = 4
+REMEMBERED_TOKENS = 4_000_000
+"""Token ids that are kept of texts seen before: 16 MB."""
+TOKENIZERS_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedPair:
-    """What a model is fed for one pair, without padding."""
+    """A pair by its token ids: int32, as bytes, because bytes hash once and compare by identity first."""
 
-    ids: tuple[int, ...]
-    type_ids: tuple[int, ...]
-    truncated: bool
+    query: bytes
+    document: bytes
+    """As much of it as is read."""
+    truncated: bool = field(default=False, compare=False)
+
+    @property
+    def tokens(self) -> int:
+        """How many there are, without the template's."""
+        return (len(self.query) + len(self.document)) // TOKEN_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +55,59 @@ class PairTemplate:
         """How many tokens the template adds to a pair."""
         return len(self.before) + len(self.between) + len(self.after)
 
-    def pair(self, query: Sequence[int], document: Sequence[int], *, truncated: bool) -> EncodedPair:
-        """The pair as the tokenizer itself would put it together."""
-        parts = (self.before, query, self.between, document, self.after)
-        return EncodedPair(
-            ids=tuple(token for part in parts for token in part),
-            type_ids=tuple(type_id for part, type_id in zip(parts, self.types, strict=True) for _ in part),
-            truncated=truncated,
+    def fill(self, pair: EncodedPair, ids: NDArray[Any], types: NDArray[Any]) -> int:
+        """Write the pair, as the tokenizer itself would put it together, to the start of two rows; its length."""
+        import numpy as np
+
+        parts: tuple[Sequence[int] | NDArray[np.int32], ...] = (
+            self.before,
+            np.frombuffer(pair.query, dtype=np.int32),
+            self.between,
+            np.frombuffer(pair.document, dtype=np.int32),
+            self.after,
         )
+        start = 0
+        for part, type_id in zip(parts, self.types, strict=True):
+            end = start + len(part)
+            ids[start:end] = part
+            if type_id:
+                types[start:end] = type_id
+            start = end
+        return start
+
+
+class TextTokenizer:
+    """A tokenizer.json: one encoding per distinct text, remembered for the turns and sides that read it again."""
+
+    def __init__(self, file: Path) -> None:
+        self._tokenizer = _load(file)
+        self._remembered: dict[str, bytes] = {}
+        self._remembered_tokens = 0
+        self.template = _template(self._tokenizer, file)
+        self.pad_id = _pad_id(self._tokenizer)
+
+    def tokens(self, texts: Sequence[str]) -> list[bytes]:
+        """Token ids per text, without special tokens: int32, as bytes."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._remembered]
+        fresh = dict(zip(missing, self._encoded(missing), strict=True))
+        found = [fresh[text] if text in fresh else self._remembered[text] for text in texts]
+        self._remember(fresh)
+        return found
+
+    def _encoded(self, texts: Sequence[str]) -> list[bytes]:
+        import numpy as np
+
+        if not texts:
+            return []
+        encodings = self._tokenizer.encode_batch_fast([valid_unicode(text) for text in texts], add_special_tokens=False)
+        return [np.array(encoding.ids, dtype=np.int32).tobytes() for encoding in encodings]
+
+    def _remember(self, fresh: dict[str, bytes]) -> None:
+        self._remembered_tokens += sum(map(len, fresh.values())) // TOKEN_BYTES
+        if self._remembered_tokens > REMEMBERED_TOKENS:
+            self._remembered.clear()
+            self._remembered_tokens = sum(map(len, fresh.values())) // TOKEN_BYTES
+        self._remembered |= fresh
 
 
 class PairEncoder:
@@ -56,25 +117,49 @@ class PairEncoder:
     """
 
     def __init__(self, tokenizer_file: Path, max_length: int) -> None:
-        self._tokenizer = _load(tokenizer_file)
+        self._tokenizer = text_tokenizer(tokenizer_file)
         self._max_length = max_length
-        self._template = _template(self._tokenizer, tokenizer_file)
-        self.pad_id = _pad_id(self._tokenizer)
+        self.template = self._tokenizer.template
+        self.pad_id = self._tokenizer.pad_id
 
     def encode(self, requests: Sequence[ScoreRequest]) -> list[list[EncodedPair]]:
         """Pairs per request, in order. Raises RerankerError where a query leaves no room for any document."""
-        texts = list(dict.fromkeys(text for request in requests for text in (request.query, *request.documents)))
-        encodings = self._tokenizer.encode_batch_fast([valid_unicode(text) for text in texts], add_special_tokens=False)
-        ids: dict[str, list[int]] = {text: encoding.ids for text, encoding in zip(texts, encodings, strict=True)}
-        return [
-            [self._pair(ids[request.query], ids[document]) for document in request.documents] for request in requests
-        ]
+        rows = self.encode_each(requests)
+        for row in rows:
+            if isinstance(row, RerankerError):
+                raise row
+        return [row for row in rows if not isinstance(row, RerankerError)]
 
-    def _pair(self, query: list[int], document: list[int]) -> EncodedPair:
-        room = self._max_length - self._template.special_tokens - len(query)
-        if room < 1:
-            raise PlainRerankerError(query_too_long(len(query), self._max_length))
-        return self._template.pair(query, document[:room], truncated=len(document) > room)
+    def encode_each(self, requests: Sequence[ScoreRequest]) -> list[list[EncodedPair] | RerankerError]:
+        """Pairs per request, in order, or why there are none: one query that is too long costs its own turn only."""
+        texts = [text for request in requests for text in (request.query, *request.documents)]
+        ids = iter(self._tokenizer.tokens(texts))
+        return [self._row(next(ids), [next(ids) for _ in request.documents]) for request in requests]
+
+    def _row(self, query: bytes, documents: Sequence[bytes]) -> list[EncodedPair] | RerankerError:
+        tokens = len(query) // TOKEN_BYTES
+        room = self._max_length - self.template.special_tokens - tokens
+        if room < 1 and documents:
+            return PlainRerankerError(query_too_long(tokens, self._max_length))
+        limit = room * TOKEN_BYTES
+        return [EncodedPair(query, document[:limit], len(document) > limit) for document in documents]
+
+
+def text_tokenizer(file: Path) -> TextTokenizer:
+    """The tokenizer of that file, shared by every model that lies beside an equal one. Raises ConfigError."""
+    return _shared_tokenizer(file_hash(file), _SameFile(file))
+
+
+@dataclass(frozen=True, slots=True)
+class _SameFile:
+    """A path that takes no part in comparing: the contents decide."""
+
+    path: Path = field(compare=False)
+
+
+@lru_cache(maxsize=TOKENIZERS_KEPT)
+def _shared_tokenizer(_digest: str, file: _SameFile) -> TextTokenizer:
+    return TextTokenizer(file.path)
 
 
 def query_too_long(tokens: int, max_length: int) -> str:

@@ -10,8 +10,8 @@ import pytest
 
 from shadowdiff.errors import ConfigError, RerankerError, SpecError
 from shadowdiff.protocols import ScoreRequest
+from shadowdiff.rerankers.backends.files import quantizes_activations
 from shadowdiff.rerankers.onnx import OnnxCrossEncoder
-from shadowdiff.rerankers.onnx_graph import quantizes_activations
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import Spec
 from shadowdiff.sources.bundle import Bundle

@@ -1,0 +1,68 @@
+"""ONNX Runtime: exact float32 on any processor, or on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from shadowdiff.errors import ConfigError, first_line
+from shadowdiff.rerankers.backends.files import quantizes_activations
+from shadowdiff.rerankers.backends.graph import LOGITS, check_inputs, check_output, feed, logits_of
+from shadowdiff.rerankers.engine import Batch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from shadowdiff.rerankers.backends import LoadOptions, OnnxFiles
+
+INTEGERS = {"tensor(int64)": "int64", "tensor(int32)": "int32"}
+SILENT = 4
+"""ONNX Runtime's severity for fatal errors only: its errors reach the user through exceptions."""
+
+
+class OrtBackend:
+    """A session that runs one batch after the other, each on all its threads."""
+
+    name = "ONNX Runtime"
+
+    def __init__(self, files: OnnxFiles, options: LoadOptions) -> None:
+        self.dtype = options.dtype
+        self._model = files.model
+        self._session = _session(files, options)
+        self._types = {item.name: INTEGERS.get(item.type, item.type) for item in self._session.get_inputs()}
+        check_inputs(files.model, self._types)
+        outputs = self._session.get_outputs()
+        output = next((item for item in outputs if item.name == LOGITS), outputs[0])
+        check_output(files.model, output.shape)
+        self._output = output.name
+
+    def run(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, NDArray[np.float64]]]:
+        """Logits per batch, in order."""
+        import numpy as np
+
+        for batch in batches:
+            output = np.asarray(self._session.run([self._output], feed(batch, self._types))[0])
+            yield batch, logits_of(self._model, batch, output)
+
+
+def load(files: OnnxFiles, options: LoadOptions) -> OrtBackend:
+    """Load a cross-encoder. Raises ConfigError where it is none, or no ONNX model."""
+    return OrtBackend(files, options)
+
+
+def _session(files: OnnxFiles, how: LoadOptions) -> Any:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(SILENT)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = SILENT
+    options.intra_op_num_threads = how.threads
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    if not quantizes_activations(files.model):
+        # Weight-only 8-bit models are expanded to float32 once at load, instead of at every call.
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    try:
+        return onnxruntime.InferenceSession(str(files.model), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ConfigError(f"{files.model} is not an ONNX model that can be loaded: {first_line(error)}") from error
