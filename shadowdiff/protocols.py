@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO, runtime_checkable
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from shadowdiff.errors import RerankerError
+    from shadowdiff.rerankers.pairs import EncodedPair
     from shadowdiff.rerankers.spec import Spec
 
 Need = Literal["vectors", "lexical"]
@@ -160,6 +162,28 @@ class BatchReranker(Protocol):
         ...
 
 
+class PairEngine(Protocol):
+    """A loaded model that scores pairs of token ids, whatever side or turn they are of."""
+
+    def score(self, pairs: Iterable[EncodedPair]) -> Iterator[Mapping[EncodedPair, float]]:
+        """Scores of the distinct pairs, some at a time, in any order; a NaN where the model gave one."""
+        ...
+
+
+@runtime_checkable
+class EncodesPairs(Protocol):
+    """A Reranker whose pairs can be scored together with those of every other side that uses the same model."""
+
+    @property
+    def engine(self) -> PairEngine:
+        """The same object for all rerankers that score equal pairs alike. Raises ConfigError."""
+        ...
+
+    def encode(self, requests: Sequence[ScoreRequest]) -> Sequence[Sequence[EncodedPair] | RerankerError]:
+        """Pairs of token ids per request, in input order, or why a request has none."""
+        ...
+
+
 @runtime_checkable
 class PoolReranker(Protocol):
     """A reranker that reads recorded facts of a turn (what was served, embeddings, term statistics), not only texts."""
@@ -216,6 +240,15 @@ class Composed(Protocol):
     @property
     def parts(self) -> Sequence[tuple[str, Reranker | PoolReranker]]:
         """The others, by the names or specs under which they were asked for."""
+        ...
+
+
+@runtime_checkable
+class Fuses(Composed, Protocol):
+    """A PoolReranker that makes its scores out of its parts' scores alone, so that parts can be scored beforehand."""
+
+    def fuse(self, turn: PooledTurn, scores: Sequence[Callable[[], Sequence[float]]]) -> Sequence[float]:
+        """One score per pool entry out of the parts' scores, in the order of `parts`; each call may raise."""
         ...
 
 

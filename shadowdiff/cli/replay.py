@@ -188,15 +188,15 @@ def _window(options: dict[str, Any]) -> Window:
 
 
 def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
-    from shadowdiff.replay.sides import prepare, rebuild_sides
+    from shadowdiff.replay.sides import rebuild_sides
     from shadowdiff.runs import RunStatus
 
     run = invocation.store.get(name)
     if run.status is RunStatus.DONE:
         raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
     contenders = rebuild_sides(run, invocation.settings.rerankers, invocation.settings.privacy)
-    prepare(contenders)
     replay = _replay(invocation, contenders, no_cache=options["no_cache"], latency_turns=options["latency_turns"])
+    replay.loading.begin(contenders)
     return _finished(invocation, replay, run)
 
 
@@ -205,6 +205,7 @@ def _replay(invocation: Invocation, contenders: tuple[Contender, ...], *, no_cac
     from shadowdiff.privacy import NO_REDACTION, redactor
     from shadowdiff.replay.execute import Replay
     from shadowdiff.replay.score import NoCache
+    from shadowdiff.replay.sides import Loading
 
     privacy = invocation.settings.privacy
     return Replay(
@@ -212,6 +213,7 @@ def _replay(invocation: Invocation, contenders: tuple[Contender, ...], *, no_cac
         source=invocation.source,
         store=invocation.store,
         cache=NoCache() if no_cache else invocation.store,
+        loading=Loading() if no_cache else Loading(invocation.store.has_scores),
         redact_stored=redactor(privacy) if privacy.redact_stored else NO_REDACTION,
         latency_turns=latency_turns,
         on_warning=diagnostics.warning,

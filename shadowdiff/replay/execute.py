@@ -1,26 +1,34 @@
-"""Carry a run out: batches of sessions in, rankings stored as they come, the summary at the end."""
+"""Carry a run out: windows of sessions in, rankings stored as they come, the summary at the end."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from shadowdiff import __version__
 from shadowdiff.errors import ConfigError
 from shadowdiff.privacy import NO_REDACTION, Redactor, textless
 from shadowdiff.protocols import PooledTurn, Source
 from shadowdiff.records import ReplayedSession, Session, Window
-from shadowdiff.replay.batch import BatchReplayer
+from shadowdiff.replay.ahead import Ahead
 from shadowdiff.replay.latency import measure
 from shadowdiff.replay.results import summarise
 from shadowdiff.replay.score import ScoreCache
-from shadowdiff.replay.sides import Contender, prepare, redacted_sides
+from shadowdiff.replay.sides import Contender, Loading, redacted_sides
+from shadowdiff.replay.windows import ReadWindow, WindowRanker, WindowReader
 from shadowdiff.runs import Run, RunConfig, RunStatus
 from shadowdiff.store.runs import RunStore
 
-SESSIONS_PER_BATCH = 8
+FIRST_SESSIONS = 8
+"""In the first window, when nothing is known of how long they are."""
+TURNS_PER_WINDOW = 64
+"""Enough pairs to sort over and few enough statements; all texts of three windows are in memory at once."""
+MAX_SESSIONS = 256
+"""In one window, however short they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,7 @@ class Progress:
     """How far a run is, for a progress bar."""
 
     sessions_done: float
-    """Fractional while a batch is being scored."""
+    """Fractional while a window is being scored."""
     sessions: int
     turns_done: int
     """In this invocation."""
@@ -46,6 +54,8 @@ class Replay:
     cache: ScoreCache
     redact_stored: Redactor = NO_REDACTION
     """What texts pass through before they are stored."""
+    loading: Loading = field(default_factory=Loading)
+    """Loads models, when they are needed."""
     latency_turns: int = 0
     """How many turns are timed per side once the run is through; 0: none."""
     on_progress: Callable[[Progress], None] = lambda progress: None
@@ -59,7 +69,7 @@ class Replay:
         session_ids = self.source.session_ids(config.window)
         if not session_ids:
             raise ConfigError(f"no sessions {describe_window(config.window)}; nothing to replay")
-        prepare(self.contenders)
+        self.loading.begin(self.contenders)
         sides = tuple(contender.side for contender in self.contenders)
         config = replace(config, redacted_sides=redacted_sides(self.contenders))
         started_at = datetime.now(UTC)
@@ -86,22 +96,39 @@ class Replay:
         return replace(run, status=RunStatus.DONE, summary=summary, finished_at=finished_at)
 
     def _replay_pending(self, run: Run) -> list[PooledTurn]:
-        """Replay and store; returns the first turns, for timing."""
-        replayer = BatchReplayer(self.contenders, run.config, self.source, self.cache)
-        pending = self.store.pending(run.run_id)
+        """Replay and store; returns the first turns, for timing.
+
+        While a window is ranked, the next one is read and the one before is stored.
+        """
+        ranker = WindowRanker(self.contenders, run.config, self.cache, self.loading.load)
         done, planned = self.store.progress(run.run_id)
-        meter = _Meter(self.on_progress, planned, done, replayer.passes)
+        meter = _Meter(self.on_progress, planned, done)
         timed: list[PooledTurn] = []
-        for start in range(0, len(pending), SESSIONS_PER_BATCH):
-            wanted = pending[start : start + SESSIONS_PER_BATCH]
-            sessions = list(self.source.sessions(Window(session_ids=tuple(wanted))))
-            self._drop_gone(run, wanted, sessions)
-            meter.begin(len(sessions), sum(len(session.turns) for session in sessions))
-            batch = replayer.replay(sessions, meter.ranked)
-            self.store.save(run.run_id, [self._stored(session, run.config) for session in batch.sessions])
-            meter.end()
-            timed += batch.pooled[: self.latency_turns - len(timed)]
+        with _Saver(self.store, run.run_id) as saver:
+            for wanted, window in self._windows(run):
+                self._drop_gone(run, wanted, window.sessions)
+                meter.begin(window, ranker.pairs(window))
+                replayed = ranker.rank(window, meter.scored)
+                saver.save([self._stored(session, run.config) for session in replayed])
+                meter.end()
+                timed += window.pooled[: self.latency_turns - len(timed)]
         return timed
+
+    def _windows(self, run: Run) -> Iterator[tuple[Sequence[str], ReadWindow]]:
+        """Windows of the run's pending sessions, the ids asked for beside what was read; one is read ahead."""
+        reader = WindowReader(self.contenders, run.config, self.source)
+        pending = self.store.pending(run.run_id)
+        size = FIRST_SESSIONS
+        wanted, pending = pending[:size], pending[size:]
+        ahead = Ahead(partial(reader.read, wanted))
+        while wanted:
+            window = ahead.result()
+            size = _sessions_per_window(window, size)
+            coming, pending = pending[:size], pending[size:]
+            if coming:
+                ahead = Ahead(partial(reader.read, coming))
+            yield wanted, window
+            wanted = coming
 
     def _stored(self, session: ReplayedSession, config: RunConfig) -> ReplayedSession:
         """The session as the store may have it."""
@@ -116,36 +143,70 @@ class Replay:
             self.on_warning(f"no longer in the source, and left out: {len(gone)} of {planned} planned sessions")
 
 
-class _Meter:
-    """Turns calls of `ranked` into Progress, a batch at a time."""
+class _Saver:
+    """Stores a window while the next one is ranked; leaving waits until all is stored, after Ctrl-C too."""
 
-    def __init__(self, on_progress: Callable[[Progress], None], sessions: int, done: int, passes: int) -> None:
+    def __init__(self, store: RunStore, run_id: str) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._saving: Ahead[None] | None = None
+
+    def __enter__(self) -> _Saver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wait()
+
+    def save(self, sessions: Sequence[ReplayedSession]) -> None:
+        """Store them once the window before is stored. Raises StoreError, of the window before too."""
+        self._wait()
+        self._saving = Ahead(partial(self._store.save, self._run_id, sessions))
+
+    def _wait(self) -> None:
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            saving.result()
+
+
+def _sessions_per_window(window: ReadWindow, size: int) -> int:
+    """As many as will hold TURNS_PER_WINDOW turns if they are like those just read; never many more than before."""
+    turns = sum(len(session.turns) for session in window.sessions)
+    wanted = round(TURNS_PER_WINDOW * len(window.sessions) / turns) if turns else size
+    return min(max(wanted, 1), size * 4, MAX_SESSIONS)
+
+
+class _Meter:
+    """Turns pairs scored into Progress, a window at a time; may be told from several threads."""
+
+    def __init__(self, on_progress: Callable[[Progress], None], sessions: int, done: int) -> None:
         self._on_progress = on_progress
         self._sessions = sessions
-        self._passes = passes
         self._done: float = done
         self._turns = self._pairs = 0
-        self._batch_sessions = self._batch_turns = self._batch_ranked = 0
+        self._lock = threading.Lock()
+        self._window_sessions = self._window_turns = self._window_pairs = self._scored = 0
 
-    def begin(self, sessions: int, turns: int) -> None:
-        self._batch_sessions, self._batch_turns, self._batch_ranked = sessions, turns, 0
-        self._report(0.0)
+    def begin(self, window: ReadWindow, pairs: int) -> None:
+        self._window_sessions, self._window_turns = len(window.sessions), len(window.pooled)
+        self._window_pairs, self._scored = pairs, 0
+        self._report()
 
-    def ranked(self, turns: int, pairs: int) -> None:
-        self._batch_ranked += turns
-        self._pairs += pairs
-        self._report(self._batch_ranked / max(self._batch_turns * self._passes, 1))
+    def scored(self, pairs: int) -> None:
+        with self._lock:
+            self._scored = min(self._scored + pairs, self._window_pairs)
+            self._report()
 
     def end(self) -> None:
-        self._done += self._batch_sessions
-        self._turns += self._batch_turns
-        self._batch_sessions = self._batch_turns = 0
-        self._report(0.0)
+        self._done += self._window_sessions
+        self._turns += self._window_turns
+        self._pairs += self._window_pairs
+        self._window_sessions = self._window_turns = self._window_pairs = self._scored = 0
+        self._report()
 
-    def _report(self, share: float) -> None:
-        turns = self._turns + int(self._batch_turns * share)
-        done = self._done + self._batch_sessions * share
-        self._on_progress(Progress(done, self._sessions, turns, self._pairs))
+    def _report(self) -> None:
+        share = self._scored / max(self._window_pairs, 1)
+        done, turns = self._done + self._window_sessions * share, self._turns + int(self._window_turns * share)
+        self._on_progress(Progress(done, self._sessions, turns, self._pairs + self._scored))
 
 
 def describe_window(window: Window) -> str:

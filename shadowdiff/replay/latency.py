@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shadowdiff.protocols import PooledTurn, PoolReranker, Reranker
-from shadowdiff.replay.score import NoCache, RankedTurn, rank_turns
+from shadowdiff.replay.plan import rank_turns
+from shadowdiff.replay.score import NoCache, RankedTurn
 
 TURNS_FOR_P95 = 20
 """Below this a 95th percentile is just the slowest turn, so none is given."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shadowdiff.config import PrivacySettings
 from shadowdiff.errors import ConfigError, OfflineError, SpecError
 from shadowdiff.privacy import NO_REDACTION, Redactor, redactor
-from shadowdiff.protocols import ListingReranker, Need, PooledTurn, PoolReranker, Prepares, Reranker
+from shadowdiff.protocols import Fuses, ListingReranker, Need, PooledTurn, PoolReranker, Prepares, Reranker
 from shadowdiff.rerankers.network import network_of
 from shadowdiff.rerankers.registry import build, resolve
 from shadowdiff.rerankers.spec import Spec, parse
@@ -71,11 +71,36 @@ def build_sides(
     return tuple(built)
 
 
+class Loading:
+    """Loads what sides need, each reranker once; what the cache may answer for, only when it must."""
+
+    def __init__(self, answered: Callable[[str], bool] = lambda fingerprint: False) -> None:
+        """`answered`: whether there are scores under a fingerprint: then its model could be loaded before."""
+        self._answered = answered
+        self._loaded: set[int] = set()
+
+    def begin(self, contenders: Sequence[Contender]) -> None:
+        """Load and check what can be checked before the first turn. Raises ConfigError."""
+        for contender in contenders:
+            for reranker in scored_parts(contender.reranker):
+                if isinstance(reranker, PoolReranker) or not self._answered(reranker.fingerprint):
+                    self.load(reranker)
+
+    def load(self, reranker: Reranker | PoolReranker) -> None:
+        """Load it if it has not been. Raises ConfigError."""
+        if isinstance(reranker, Prepares) and id(reranker) not in self._loaded:
+            reranker.prepare()
+        self._loaded.add(id(reranker))
+
+
 def prepare(contenders: Sequence[Contender]) -> None:
     """Load and check what can be checked before the first turn. Raises ConfigError."""
-    for contender in contenders:
-        if isinstance(contender.reranker, Prepares):
-            contender.reranker.prepare()
+    Loading().begin(contenders)
+
+
+def scored_parts(reranker: Reranker | PoolReranker) -> list[Reranker | PoolReranker]:
+    """What is scored by itself: the parts of a fusion, else the reranker."""
+    return [part for _, part in reranker.parts] if isinstance(reranker, Fuses) else [reranker]
 
 
 def listing_sides(contenders: Sequence[Contender]) -> tuple[ListingReranker, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from shadowdiff.errors import PlainRerankerError, RerankerError, ShadowdiffError, SpecError
 from shadowdiff.fusion import RRF_K, fuse_ranks
@@ -41,7 +42,12 @@ class ReciprocalRankFusion:
 
     def score_pool(self, turn: PooledTurn) -> Sequence[float]:
         """Fused scores. Raises RerankerError naming the part that failed."""
-        fused = dict(fuse_ranks([_ranked(part, turn) for part in self.parts], self._k))
+        return self.fuse(turn, [partial(_scores, reranker, turn) for _, reranker in self.parts])
+
+    def fuse(self, turn: PooledTurn, scores: Sequence[Callable[[], Sequence[float]]]) -> Sequence[float]:
+        """Fused scores out of the parts' own. Raises RerankerError naming the part that failed."""
+        named = zip(self.parts, scores, strict=True)
+        fused = dict(fuse_ranks([_ranked(name, turn, found) for (name, _), found in named], self._k))
         return [fused.get(entry_id, -math.inf) for entry_id in turn.pool.entry_ids]
 
 
@@ -65,11 +71,14 @@ def _build_part(spec: Spec, name: str, context: BuildContext) -> Reranker | Pool
     return context.build(part)
 
 
-def _ranked(part: Part, turn: PooledTurn) -> list[str]:
+def _scores(reranker: Reranker | PoolReranker, turn: PooledTurn) -> Sequence[float]:
+    return score_turn(reranker, turn).scores
+
+
+def _ranked(name: str, turn: PooledTurn, scores: Callable[[], Sequence[float]]) -> list[str]:
     """The entries that the part ranks, best first."""
-    name, reranker = part
     try:
-        ranking = rank_pool(turn.pool, score_turn(reranker, turn).scores)
+        ranking = rank_pool(turn.pool, scores())
     except PlainRerankerError as error:
         raise PlainRerankerError(f"part {name!r}: {error}") from error
     except ShadowdiffError as error:

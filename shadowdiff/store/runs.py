@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import LargeBinary, func, insert, literal, select, text, update
+from sqlalchemy import LargeBinary, exists, func, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
@@ -186,6 +187,12 @@ class RunStore:
         found = self._transaction("reading the score cache", lambda connection: list(connection.execute(statement)))
         return {row.pair: CachedScore(row.score, row.truncated) for row in found}
 
+    def has_scores(self, fingerprint: str) -> bool:
+        """Whether the cache has any score under this reranker."""
+        key = bytes.fromhex(fingerprint)
+        statement = select(exists().where(score_cache.c.fingerprint == key))
+        return bool(self._transaction("reading the score cache", lambda connection: connection.scalar(statement)))
+
     def cache_scores(self, fingerprint: str, scores: Mapping[bytes, CachedScore]) -> None:
         """Keep scores; another command may have kept the same ones meanwhile."""
         key = bytes.fromhex(fingerprint)
@@ -247,6 +254,7 @@ class _Hold:
         self._engine = engine
         self._run_id = run_id
         self._connection: Connection | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> _Hold:
         with database_errors(StoreError, "holding the run", self._engine.url):
@@ -258,12 +266,15 @@ class _Hold:
 
     def keep(self) -> None:
         """Take the lock again if its connection was lost. Raises ConfigError where another process was quicker."""
+        with self._lock:
+            if not self._is_alive():
+                self._take()
+
+    def _is_alive(self) -> bool:
         try:
-            alive = self._connection is not None and self._connection.scalar(select(1)) == 1
+            return self._connection is not None and self._connection.scalar(select(1)) == 1
         except DBAPIError:
-            alive = False
-        if not alive:
-            self._take()
+            return False
 
     def _take(self) -> None:
         self._let_go()

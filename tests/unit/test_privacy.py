@@ -24,7 +24,8 @@ from shadowdiff.records import (
     Turn,
     TurnFailure,
 )
-from shadowdiff.replay.score import NoCache, rank_turns
+from shadowdiff.replay.plan import rank_turns
+from shadowdiff.replay.score import NoCache
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.rrf import ReciprocalRankFusion
 from shadowdiff.rerankers.spec import parse

@@ -1,4 +1,4 @@
-"""A batch of sessions through every side: pools once, then each side in turn, then the results side by side."""
+"""A window of sessions: read with its pools, ranked by every side, the results side by side."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from shadowdiff.errors import RerankerError
 from shadowdiff.pools import BuiltPool, Lexicons, PoolBuilder
-from shadowdiff.protocols import KnowledgeBase, Need, PooledTurn, PoolReranker, TurnVectors
-from shadowdiff.records import NOISE_SIDE, ReplayedSession, ReplayedTurn, Session, TurnFailure
-from shadowdiff.replay.score import NoCache, RankedTurn, RankResult, ScoreCache, rank_turns
-from shadowdiff.replay.sides import Contender, listing_sides
+from shadowdiff.protocols import Need, PooledTurn, PoolReranker, Reranker, Source, TurnVectors
+from shadowdiff.records import NOISE_SIDE, ReplayedSession, ReplayedTurn, Session, TurnFailure, Window
+from shadowdiff.replay.plan import SideTurns, WindowPlan, rank_each
+from shadowdiff.replay.score import RankedTurn, RankResult, ScoreCache
+from shadowdiff.replay.sides import Contender, listing_sides, scored_parts
 from shadowdiff.runs import RunConfig
 
 if TYPE_CHECKING:
@@ -23,59 +24,30 @@ Vectors = Mapping[tuple[str, str], "NDArray[np.float32]"]
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayedBatch:
-    """What a batch came to."""
+class ReadWindow:
+    """Sessions with everything that their turns' sides read."""
 
-    sessions: tuple[ReplayedSession, ...]
+    sessions: tuple[Session, ...]
+    built: Mapping[str, BuiltPool]
+    """By turn id."""
     pooled: tuple[PooledTurn, ...]
-    """The turns that had a pool, as the sides saw them."""
+    """The turns that have a pool."""
 
 
-class BatchReplayer:
-    """Replays batches of sessions through one run's sides."""
+class WindowReader:
+    """Reads windows of sessions: everything that comes from the source. May be used by one thread at a time."""
 
-    def __init__(
-        self, contenders: Sequence[Contender], config: RunConfig, knowledge: KnowledgeBase, cache: ScoreCache
-    ) -> None:
-        self._contenders = contenders
-        self._config = config
-        self._knowledge = knowledge
-        self._cache = cache
-        self._lexicons = Lexicons(knowledge)
-        self._pools = PoolBuilder(knowledge, self._lexicons, config, listing_sides(contenders))
-        models = [contender for contender in contenders if not isinstance(contender.reranker, PoolReranker)]
-        self._counted = models or list(contenders)
-        """The sides that take the time: counting the others too would make every estimate of it wrong."""
+    def __init__(self, contenders: Sequence[Contender], config: RunConfig, source: Source) -> None:
+        self._source = source
+        self._lexicons = Lexicons(source)
+        self._pools = PoolBuilder(source, self._lexicons, config, listing_sides(contenders))
         self._needs: frozenset[Need] = frozenset().union(*(contender.needs for contender in contenders))
 
-    @property
-    def passes(self) -> int:
-        """How many passes over a turn count as progress."""
-        return len(self._counted) + (self._config.noise and self._contenders[0] in self._counted)
-
-    def replay(self, sessions: Sequence[Session], on_ranked: Callable[[int, int], None]) -> ReplayedBatch:
-        """Rank every turn; `on_ranked(turns, pairs)` is called as they are done. Raises SourceError."""
+    def read(self, session_ids: Sequence[str]) -> ReadWindow:
+        """The sessions that the source still has, oldest first. Raises SourceError."""
+        sessions = tuple(self._source.sessions(Window(session_ids=tuple(session_ids))))
         built = self._pools.build(sessions)
-        pooled = self._pooled(sessions, built)
-        results = {
-            label: dict(zip([turn.turn.turn_id for turn in pooled], ranked, strict=True))
-            for label, ranked in self._passes(pooled, on_ranked)
-        }
-        return ReplayedBatch(tuple(_assemble(session, built, results) for session in sessions), tuple(pooled))
-
-    def _passes(
-        self, pooled: Sequence[PooledTurn], on_ranked: Callable[[int, int], None]
-    ) -> Iterator[tuple[str, list[RankResult]]]:
-        def told(contender: Contender) -> Callable[[int, int], None]:
-            return on_ranked if contender in self._counted else lambda turns, pairs: None
-
-        for contender in self._contenders:
-            seen = contender.seen(pooled)
-            yield contender.side.label, rank_turns(contender.reranker, seen, self._cache, told(contender))
-        if self._config.noise:
-            # One turn a call and no cache: every pair is scored anew, beside other pairs than before.
-            again = self._contenders[0]
-            yield NOISE_SIDE, rank_turns(again.reranker, again.seen(pooled), NoCache(), told(again), turns_per_call=1)
+        return ReadWindow(sessions, built, tuple(self._pooled(sessions, built)))
 
     def _pooled(self, sessions: Sequence[Session], built: Mapping[str, BuiltPool]) -> list[PooledTurn]:
         bare = [
@@ -96,8 +68,8 @@ class BatchReplayer:
         wanted: dict[str, set[str]] = defaultdict(set)
         for turn in pooled:
             wanted[turn.org_id].update(turn.pool.entry_ids)
-        entries = self._knowledge.entry_vectors(wanted)
-        queries = self._knowledge.turn_vectors([turn.turn.turn_id for turn in pooled])
+        entries = self._source.entry_vectors(wanted)
+        queries = self._source.turn_vectors([turn.turn.turn_id for turn in pooled])
         found = ((turn, _turn_vectors(turn, queries.get(turn.turn.turn_id), entries)) for turn in pooled)
         return {turn.turn.turn_id: vectors for turn, vectors in found if vectors is not None}
 
@@ -110,6 +82,48 @@ def _turn_vectors(turn: PooledTurn, query: NDArray[np.float32] | None, entries: 
     if query is None or len(held) < len(rows) or any(row.shape != query.shape for row in held):
         return None
     return TurnVectors(query, np.stack(held) if held else np.zeros((0, len(query)), dtype=np.float32))
+
+
+class WindowRanker:
+    """Ranks windows through one run's sides."""
+
+    def __init__(
+        self,
+        contenders: Sequence[Contender],
+        config: RunConfig,
+        cache: ScoreCache,
+        load: Callable[[Reranker], None] = lambda reranker: None,
+    ) -> None:
+        self._contenders = contenders
+        self._noise = config.noise
+        self._cache = cache
+        self._load = load
+        models = [c for c in contenders if any(not isinstance(p, PoolReranker) for p in scored_parts(c.reranker))]
+        self._counted = models or list(contenders)
+        """The sides that take the time: counting the others too would make every estimate of it wrong."""
+
+    def pairs(self, window: ReadWindow) -> int:
+        """How many pairs count as progress."""
+        passes = len(self._counted) + (self._noise and self._contenders[0] in self._counted)
+        return passes * sum(len(turn.pool.entries) for turn in window.pooled)
+
+    def rank(self, window: ReadWindow, on_scored: Callable[[int], None]) -> tuple[ReplayedSession, ...]:
+        """Rank every turn; `on_scored(pairs)` is called as their scores are known. Raises StoreError."""
+        results = {
+            label: dict(zip([turn.turn.turn_id for turn in window.pooled], ranked, strict=True))
+            for label, ranked in self._passes(window.pooled, on_scored)
+        }
+        return tuple(_assemble(session, window.built, results) for session in window.sessions)
+
+    def _passes(
+        self, pooled: Sequence[PooledTurn], on_scored: Callable[[int], None]
+    ) -> Iterator[tuple[str, list[RankResult]]]:
+        sides = [SideTurns(contender.reranker, contender.seen(pooled)) for contender in self._contenders]
+        ranked = WindowPlan(sides, self._cache, on_scored, self._load).rank()
+        yield from zip([contender.side.label for contender in self._contenders], ranked, strict=True)
+        if self._noise:
+            again = self._contenders[0]
+            yield NOISE_SIDE, rank_each(again.reranker, again.seen(pooled), on_scored)
 
 
 def _assemble(

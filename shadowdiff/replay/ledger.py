@@ -1,0 +1,78 @@
+"""What is known of a window's pairs: what the cache had, what was computed since, and what of that is not kept yet."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from shadowdiff.replay.score import Missing, ScoreCache, Scores, SideWork
+
+SECONDS_PER_KEEP = 5.0
+"""How often fresh scores reach the cache: at most so much is computed anew after a kill."""
+
+
+@dataclass(slots=True)
+class Account:
+    """Scores under one fingerprint."""
+
+    known: Scores
+    """From earlier runs, or from earlier windows of this one."""
+    fresh: Scores = field(default_factory=dict)
+    unkept: Scores = field(default_factory=dict)
+
+
+class Ledger:
+    """Scores by fingerprint, for all sides of a window; may be written to from several threads."""
+
+    def __init__(self, cache: ScoreCache, on_scored: Callable[[int], None]) -> None:
+        self._cache = cache
+        self._on_scored = on_scored
+        self._accounts: dict[str, Account] = {}
+        self._lock = threading.Lock()
+        self._kept_at = time.monotonic()
+
+    def look_up(self, works: Sequence[SideWork]) -> None:
+        """Ask the cache once per fingerprint. Raises StoreError."""
+        wanted: dict[str, set[bytes]] = defaultdict(set)
+        for work in works:
+            wanted[work.reranker.fingerprint].update(work.pair_keys)
+        for fingerprint, keys in wanted.items():
+            self._accounts[fingerprint] = Account(self._cache.cached_scores(fingerprint, sorted(keys)))
+        self._on_scored(sum(key in self.of(work).known for work in works for key in work.pair_keys))
+
+    def of(self, work: SideWork) -> Account:
+        """The scores of the side's reranker."""
+        return self._accounts[work.reranker.fingerprint]
+
+    def missing(self, work: SideWork) -> list[Missing]:
+        """The side's pairs that have no score yet."""
+        account = self.of(work)
+        return work.missing(account.known | account.fresh if account.fresh else account.known)
+
+    def lacks(self, work: SideWork) -> bool:
+        """Whether there are any."""
+        return any(key not in self.of(work).known for key in work.pair_keys)
+
+    def add(self, work: SideWork, scores: Scores) -> None:
+        """Take fresh scores in, and pass them on to the cache every few seconds. Raises StoreError."""
+        with self._lock:
+            account = self.of(work)
+            account.fresh |= scores
+            account.unkept |= scores
+            due = time.monotonic() - self._kept_at >= SECONDS_PER_KEEP
+        self._on_scored(len(scores))
+        if due:
+            self.keep()
+
+    def keep(self) -> None:
+        """Pass on to the cache whatever it does not have. Raises StoreError."""
+        with self._lock:
+            self._kept_at = time.monotonic()
+            unkept = [(name, account.unkept) for name, account in self._accounts.items() if account.unkept]
+            for account in self._accounts.values():
+                account.unkept = {}
+        for fingerprint, scores in unkept:
+            self._cache.cache_scores(fingerprint, scores)

@@ -1,0 +1,251 @@
+"""A window of turns through every side: no pair twice, sides with one model together, remote sides meanwhile.
+
+turns of a window ─┬─▶ sides that read recorded facts ───────────────────────────────▶ rankings
+└─▶ text sides ─▶ cache ─▶ what it lacks ─┬─▶ by engine: sorted over turns and sides
+└─▶ by side: a few turns a call
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from shadowdiff.errors import RerankerError
+from shadowdiff.protocols import EncodesPairs, Fuses, ListingReranker, PooledTurn, PoolReranker, Reranker
+from shadowdiff.ranking import rank_pool
+from shadowdiff.records import ScoreCounts
+from shadowdiff.replay.ahead import Ahead
+from shadowdiff.replay.ledger import Ledger
+from shadowdiff.replay.score import (
+    NO_TEXT,
+    NoCache,
+    RankedTurn,
+    RankResult,
+    ScoreCache,
+    Scores,
+    SideWork,
+    guarded,
+    has_no_text,
+    reads_text,
+    score_missing,
+)
+from shadowdiff.replay.sides import scored_parts
+from shadowdiff.rerankers.network import network_of
+from shadowdiff.rerankers.scoring import score_turn
+from shadowdiff.store.runs import CachedScore
+
+if TYPE_CHECKING:
+    from shadowdiff.rerankers.pairs import EncodedPair
+
+TURNS_PER_CALL = 8
+"""Turns in one call of a reranker without an engine: enough to sort over, few enough for a progress bar to move."""
+OnScored = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SideTurns:
+    """A reranker and the turns of a window as it may see them."""
+
+    reranker: Reranker | PoolReranker
+    turns: Sequence[PooledTurn]
+
+
+def rank_turns(reranker: Reranker | PoolReranker, turns: Sequence[PooledTurn], cache: ScoreCache) -> list[RankResult]:
+    """One side's rankings, in order of the turns; whatever it raises fails its own turn only."""
+    return WindowPlan([SideTurns(reranker, turns)], cache).rank()[0]
+
+
+def rank_each(reranker: Reranker | PoolReranker, turns: Sequence[PooledTurn], on_scored: OnScored) -> list[RankResult]:
+    """One turn a call and no cache: every pair is scored anew, beside other pairs than in a window."""
+    results = []
+    for turn in turns:
+        results += rank_turns(reranker, [turn], NoCache())
+        on_scored(len(turn.pool.entries))
+    return results
+
+
+class WindowPlan:
+    """What a window of turns asks of its sides."""
+
+    def __init__(
+        self,
+        sides: Sequence[SideTurns],
+        cache: ScoreCache,
+        on_scored: OnScored = lambda pairs: None,
+        load: Callable[[Reranker], None] = lambda reranker: None,
+    ) -> None:
+        """`on_scored` is told of pairs of text sides as their scores are known, perhaps from several threads.
+
+        `load` is called with every text reranker that has something to score, before any has.
+        """
+        self._load = load
+        self._players = [_Player(side) for side in sides]
+        self._works = [work for player in self._players for work in player.works.values()]
+        self._ledger = Ledger(cache, on_scored)
+
+    def rank(self) -> list[list[RankResult]]:
+        """Results per side and turn, in the order given. Raises StoreError; what a reranker raises is a result."""
+        self._ledger.look_up(self._works)
+        try:
+            self._score_missing()
+            return [player.results(self._ledger) for player in self._players]
+        finally:
+            self._ledger.keep()
+
+    def _score_missing(self) -> None:
+        """Remote sides wait for their answers while local ones compute."""
+        missing = [work for work in self._works if self._ledger.lacks(work)]
+        for reranker in {id(work.reranker): work.reranker for work in missing}.values():
+            self._load(reranker)
+        tasks = _tasks(missing, self._ledger)
+        stopped = threading.Event()
+        remote = [Ahead(partial(task, stopped)) for task, is_remote in tasks if is_remote]
+        try:
+            for task, is_remote in tasks:
+                if not is_remote:
+                    task(stopped)
+            for answers in remote:
+                answers.result()
+        finally:
+            stopped.set()
+
+
+class _Player:
+    """A side, with the work of every text reranker in it."""
+
+    def __init__(self, side: SideTurns) -> None:
+        self._reranker = side.reranker
+        self._turns = side.turns
+        self.works = {
+            place: SideWork(part, side.turns)
+            for place, part in enumerate(scored_parts(side.reranker))
+            if not isinstance(part, PoolReranker)
+        }
+
+    def results(self, ledger: Ledger) -> list[RankResult]:
+        if not isinstance(self._reranker, PoolReranker):
+            return [_ranked_by_text(self.works[0], place, ledger) for place in range(len(self._turns))]
+        return [self._by_pool(self._reranker, place, ledger) for place in range(len(self._turns))]
+
+    def _by_pool(self, reranker: PoolReranker, place: int, ledger: Ledger) -> RankResult:
+        turn = self._turns[place]
+        if reads_text(reranker) and has_no_text(turn):
+            return RerankerError(NO_TEXT)
+        return guarded(lambda: _ranked(reranker, turn, self._pool_scores(reranker, place, ledger)))
+
+    def _pool_scores(self, reranker: PoolReranker, place: int, ledger: Ledger) -> Sequence[float]:
+        turn = self._turns[place]
+        if not isinstance(reranker, Fuses):
+            return reranker.score_pool(turn)
+        return reranker.fuse(
+            turn, [partial(self._part_scores, part, place, ledger) for part in range(len(reranker.parts))]
+        )
+
+    def _part_scores(self, part: int, place: int, ledger: Ledger) -> Sequence[float]:
+        """Scores of one part for one turn. Raises what the part raised."""
+        work = self.works.get(part)
+        if work is None:
+            return score_turn(scored_parts(self._reranker)[part], self._turns[place]).scores
+        failure = _complete(work, place, ledger)
+        if failure is not None:
+            raise failure
+        account = ledger.of(work)
+        return [item.score for item in work.scores(place, account.known, account.fresh)]
+
+
+def _ranked_by_text(work: SideWork, place: int, ledger: Ledger) -> RankResult:
+    account = ledger.of(work)
+    return _complete(work, place, ledger) or work.ranked(place, account.known, account.fresh)
+
+
+def _complete(work: SideWork, place: int, ledger: Ledger) -> RerankerError | None:
+    """Ask for what is still missing of a turn by itself, so that it fails by itself; why, if it does."""
+    if work.is_unreadable(place):
+        return RerankerError(NO_TEXT)
+    account = ledger.of(work)
+    lacking = work.lacking(place, account.known, account.fresh)
+    scored = guarded(lambda: score_missing(work.reranker, [lacking])) if lacking.keys else {}
+    if isinstance(scored, RerankerError):
+        return scored
+    ledger.add(work, scored)
+    return None
+
+
+def _ranked(reranker: PoolReranker, turn: PooledTurn, scores: Sequence[float]) -> RankedTurn:
+    ranking = rank_pool(turn.pool, scores)
+    held = set(turn.pool.entry_ids)
+    listed = reranker.listed(turn.turn) if isinstance(reranker, ListingReranker) else ()
+    outside = sum(entry_id not in held for entry_id in listed)
+    return RankedTurn(ranking, ScoreCounts(pairs=len(turn.pool.entries), outside_pool=outside))
+
+
+Task = Callable[[threading.Event], None]
+
+
+def _tasks(works: Sequence[SideWork], ledger: Ledger) -> list[tuple[Task, bool]]:
+    """What there is to do, and whether it waits for a network."""
+    by_engine: dict[int, list[SideWork]] = defaultdict(list)
+    tasks: list[tuple[Task, bool]] = []
+    for work in works:
+        if isinstance(work.reranker, EncodesPairs):
+            by_engine[id(work.reranker.engine)].append(work)
+        else:
+            network = network_of(work.reranker)
+            tasks.append((partial(_score_by_turns, work, ledger), network is not None and network.sends_texts))
+    return [*tasks, *((partial(_score_by_engine, sharing, ledger), False) for sharing in by_engine.values())]
+
+
+def _score_by_turns(work: SideWork, ledger: Ledger, stopped: threading.Event) -> None:
+    """A few turns a call. A call that fails leaves its turns to be asked for one by one."""
+    rows = ledger.missing(work)
+    for start in range(0, len(rows), TURNS_PER_CALL):
+        if stopped.is_set():
+            return
+        scored = guarded(partial(score_missing, work.reranker, rows[start : start + TURNS_PER_CALL]))
+        if not isinstance(scored, RerankerError):
+            ledger.add(work, scored)
+
+
+def _score_by_engine(works: Sequence[SideWork], ledger: Ledger, stopped: threading.Event) -> None:
+    """Pairs of every side that uses the model, together. What fails is left to be asked for turn by turn."""
+    targets: dict[EncodedPair, list[tuple[SideWork, bytes, bool]]] = defaultdict(list)
+    for work in works:
+        for pair, key in _encoded(work, ledger):
+            targets[pair].append((work, key, pair.truncated))
+    scores = iter(cast("EncodesPairs", works[0].reranker).engine.score(targets))
+    while not stopped.is_set():
+        scored = guarded(lambda: next(scores, None))
+        if scored is None or isinstance(scored, RerankerError):
+            return
+        _spread(scored, targets, ledger)
+
+
+def _encoded(work: SideWork, ledger: Ledger) -> Iterator[tuple[EncodedPair, bytes]]:
+    """The side's missing pairs by their token ids; a turn that cannot be encoded is left out."""
+    rows = ledger.missing(work)
+    encoded = guarded(lambda: cast("EncodesPairs", work.reranker).encode([row.request for row in rows]))
+    if isinstance(encoded, RerankerError):
+        return
+    for row, pairs in zip(rows, encoded, strict=True):
+        if not isinstance(pairs, RerankerError):
+            yield from zip(pairs, row.keys, strict=True)
+
+
+def _spread(
+    scored: Mapping[EncodedPair, float],
+    targets: Mapping[EncodedPair, Sequence[tuple[SideWork, bytes, bool]]],
+    ledger: Ledger,
+) -> None:
+    """Each score to all that asked for it."""
+    by_work: dict[int, tuple[SideWork, Scores]] = {}
+    for pair, score in scored.items():
+        if math.isfinite(score):
+            for work, key, truncated in targets[pair]:
+                by_work.setdefault(id(work), (work, {}))[1][key] = CachedScore(score, truncated)
+    for work, scores in by_work.values():
+        ledger.add(work, scores)
