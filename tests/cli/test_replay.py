@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -249,6 +250,30 @@ def test_ctrl_c_keeps_what_was_computed_and_resume_ends_alike(cli: Cli, database
     undisturbed = json.loads(cli("replay", *arguments, "--format", "json", env=database).out)
     assert comparable(resumed) == comparable(undisturbed)
     assert "is done" in cli("replay", "--resume", run_id, env=database).err
+
+
+FORBIDDING = """
+import sys
+
+class Forbidding:
+    def find_spec(self, name, path=None, target=None):
+        if name in {"onnxruntime", "openvino", "tokenizers", "torch"}:
+            raise AssertionError(f"{name} was imported")
+
+sys.meta_path.insert(0, Forbidding())
+"""
+
+
+def test_a_replay_out_of_the_cache_loads_no_model(cli: Cli, database: Environment, tmp_path: Path) -> None:
+    """The same night again imports neither a runtime nor a tokenizer, and says the same."""
+    sides = ["-A", f"onnx:{MODEL},max_length=64", "-B", f"onnx:{MODEL},max_length=64,input=body", "--pool", "8"]
+    first = run_json(cli, database, "--last", "3", *sides, "--latency", "0")
+    (tmp_path / "sitecustomize.py").write_text(FORBIDDING)
+    forbidden = database | {"PYTHONPATH": os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))}
+    again = run_json(cli, forbidden, "--last", "3", *sides, "--latency", "0")
+    assert comparable(again) == comparable(first)
+    refused = cli("replay", "--last", "3", *sides, "--latency", "0", "--no-cache", env=forbidden)
+    assert "was imported" in refused.err, "the import was not forbidden at all"
 
 
 def hear_ctrl_c() -> None:
