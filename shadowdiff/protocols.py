@@ -234,6 +234,26 @@ class Checkable(Protocol):
 
 
 @runtime_checkable
+class Threaded(Protocol):
+    """A reranker that computes on this machine, and says with how many threads. Asked only once it has scored."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that one call computes with."""
+        ...
+
+
+@runtime_checkable
+class Accelerated(Protocol):
+    """A reranker that may compute on something else than the processor. Asked only once it has scored."""
+
+    @property
+    def accelerator(self) -> str | None:
+        """Name of the GPU; None where it computes on the processor."""
+        ...
+
+
+@runtime_checkable
 class Composed(Protocol):
     """A reranker made of others."""
 

@@ -138,11 +138,31 @@ class SideSummary:
     outside_pool: int
     """Entries that a listing side (served, run) named and the turn's pool does not hold."""
     latency_turns: int = 0
-    """Turns timed for latency: one pool per call, cache off."""
+    """Turns timed for latency: one pool per call, cache off, after a warm-up."""
+    latency_failed_turns: int = 0
+    """Turns that were to be timed and that the side did not rank."""
     latency_p50_seconds: float | None = None
+    """Percentiles are None where too few turns were timed for them (replay/latency.py)."""
     latency_p95_seconds: float | None = None
+    latency_p99_seconds: float | None = None
+    latency_threads: int | None = None
+    """Threads that the side computed with while it was timed; None where it does not say."""
+    latency_accelerator: str | None = None
+    """Name of the GPU that the side computed on while it was timed; None: on the processor, or elsewhere."""
     cost_usd: float | None = None
     """None where nothing is charged per call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What latency was measured on. Not whose: nothing here tells one machine from another of its kind."""
+
+    processor: str | None
+    """None where the system does not name it."""
+    cores: int
+    """Cores that the process may use: a container's quota counts."""
+    system: str
+    """Operating system and architecture: `Linux x86_64`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +186,8 @@ class RunSummary:
     """The baseline against itself, uncached, with other batch mates."""
     fidelity: Fidelity | None = None
     """None where no side is production's; or where one is only taken for it and nothing was served."""
+    machine: Machine | None = None
+    """Where latency was measured; None where no turn was timed."""
 
 
 @dataclass(frozen=True, slots=True)

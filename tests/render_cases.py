@@ -23,7 +23,7 @@ from shadowdiff.records import (
     Turn,
     TurnFailure,
 )
-from shadowdiff.runs import Run, RunConfig, RunStatus, Side, SideSummary
+from shadowdiff.runs import Machine, Run, RunConfig, RunStatus, Side, SideSummary
 from shadowdiff.summary import SummaryBuilder
 
 STARTED = datetime(2026, 11, 19, 14, 2, tzinfo=UTC)
@@ -32,6 +32,7 @@ TOP_K = 5
 COSINE = Side("A", "cosine", "cosine", "5f0c31a7d2be44c8")
 MINILM = Side("B", "minilm-v3", "onnx:models/minilm-l6-v3,max_length=256", "9e10aa01c7fd3b52")
 BM25 = Side("C", "bm25", "bm25", "0b7742ffee0912aa", min_score=4.5)
+EPYC = Machine("AMD EPYC 7R13 48-Core Processor", 16, "Linux x86_64")
 
 SECURITY = (
     "Data governance overview",
@@ -138,6 +139,7 @@ def run_of(
         unpooled_turns=sum(turn.unpooled for turn in turns),
         missing_entries=sum(turn.missing_entries for turn in turns),
     )
+    summary = replace(summary, machine=EPYC)
     run = Run("2026-11-20-0300-k7", STARTED + timedelta(hours=13), "0.1.0", config, tuple(sides), status)
     return replace(run, finished_at=run.started_at + timedelta(seconds=41), summary=summary), outcomes
 
@@ -189,9 +191,13 @@ def _side_summary(side: Side, turns: Sequence[ReplayedTurn]) -> SideSummary:
         cached_pairs=pairs // 3,
         truncated_pairs=0 if side.label == "A" else len(ranked),
         outside_pool=2 if side.label == "C" else 0,
-        latency_turns=0 if side.label == "C" else len(ranked),
+        latency_turns={"A": 120, "B": 99}.get(side.label, 0),
         latency_p50_seconds={"A": 0.00214, "B": 0.1872}.get(side.label),
         latency_p95_seconds={"A": 0.0031, "B": 1.254}.get(side.label),
+        latency_p99_seconds={"A": 0.00312}.get(side.label),
+        latency_failed_turns=21 if side.label == "B" else 0,
+        latency_threads={"B": 16}.get(side.label),
+        latency_accelerator="NVIDIA H100 80GB HBM3 \x1b[31m" if side.label == "B" else None,
         cost_usd=0.0125 if side.label == "B" else None,
     )
 

@@ -11,6 +11,8 @@ from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import output_options, taken, write_run
 
 MODEL = Path("models") / "minilm-l6-v3"
+LATENCY_TURNS = 3
+"""Enough to show what a summary says of latency, few enough to wait for."""
 
 
 @click.command("demo", epilog="\b\nExamples:\n  shadowdiff demo\n  shadowdiff demo --only-changed --width 140")
@@ -27,7 +29,7 @@ def command(invocation: Invocation, /, last: int, **options: Any) -> None:
     """
     from shadowdiff import diagnostics
     from shadowdiff.cli.load import load_bundle
-    from shadowdiff.cli.replay import LATENCY_TURNS, SideOptions, refuse_too_many_failures, replay_sessions
+    from shadowdiff.cli.replay import SideOptions, refuse_too_many_failures, replay_sessions
     from shadowdiff.records import Window
     from shadowdiff.runs import RunConfig
     from shadowdiff.shipped import shipped_directory

@@ -14,6 +14,7 @@ from shadowdiff.runs import PairSummary, Run, RunConfig, RunStatus, RunSummary, 
 from shadowdiff.summary import percent_change
 
 FINGERPRINT_CHARS = 12
+HOW_TIMED = "one pool per call, cache off, after a warm-up"
 
 
 def summary_lines(run: Run, width: int) -> Iterator[Line]:
@@ -34,6 +35,7 @@ def summary_lines(run: Run, width: int) -> Iterator[Line]:
             yield from fidelity_lines(run, summary.fidelity, width)
             yield []
         yield from _side_table(run, summary, width)
+        yield from _timing_note(run, summary, width)
         yield []
     yield from sentence(verdict(run, summary), width, BOLD)
 
@@ -155,6 +157,22 @@ def _side_table(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
     yield from table([label for label, _ in sides], rows, width)
 
 
+def _timing_note(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
+    """What the latencies above are, and what they were measured on: without it they mean nothing elsewhere."""
+    machine = summary.machine
+    if machine is None:
+        return
+    names = [one_line(machine.processor)] if machine.processor else []
+    measured_on = ", ".join([*names, counted(machine.cores, "core"), one_line(machine.system)])
+    facts = [HOW_TIMED, measured_on, *_accelerators(run, summary)]
+    yield from sentence(f"latency: {'; '.join(facts)}", width, DIM)
+
+
+def _accelerators(run: Run, summary: RunSummary) -> list[str]:
+    named = ((side.label, summary.sides[side.label]) for side in run.sides if side.label in summary.sides)
+    return [f"{label} on {one_line(side.latency_accelerator)}" for label, side in named if side.latency_accelerator]
+
+
 SideMeasure = Callable[[SideSummary], Figure]
 Sides = Sequence[SideSummary]
 
@@ -167,9 +185,12 @@ def _side_measures() -> list[tuple[str, SideMeasure, Callable[[Sides], bool]]]:
         ("  truncated", lambda side: _share(side.truncated_pairs, side.pairs), _always),
         ("failed turns", lambda side: Figure(f"{side.failed_turns:,}"), _always),
         ("entries outside the pool", lambda side: Figure(f"{side.outside_pool:,}"), _some_outside),
-        ("latency, median", lambda side: _seconds(side.latency_p50_seconds), _some_timed),
-        ("latency, 95th per cent", lambda side: _seconds(side.latency_p95_seconds), _some_p95),
+        ("latency, p50", lambda side: _seconds(side.latency_p50_seconds), _some_timed),
+        ("latency, p95", lambda side: _seconds(side.latency_p95_seconds), _some_p95),
+        ("latency, p99", lambda side: _seconds(side.latency_p99_seconds), _some_p99),
         ("  turns timed", lambda side: Figure(f"{side.latency_turns:,}"), _some_timed),
+        ("  failed when timed", lambda side: Figure(f"{side.latency_failed_turns:,}"), _some_untimed),
+        ("  threads", _threads, _some_threaded),
         ("cost", _cost, _some_charged),
     ]
 
@@ -190,6 +211,18 @@ def _some_p95(sides: Sides) -> bool:
     return any(side.latency_p95_seconds is not None for side in sides)
 
 
+def _some_p99(sides: Sides) -> bool:
+    return any(side.latency_p99_seconds is not None for side in sides)
+
+
+def _some_untimed(sides: Sides) -> bool:
+    return any(side.latency_failed_turns for side in sides)
+
+
+def _some_threaded(sides: Sides) -> bool:
+    return any(side.latency_threads is not None for side in sides)
+
+
 def _some_charged(sides: Sides) -> bool:
     return any(side.cost_usd is not None for side in sides)
 
@@ -202,6 +235,10 @@ def _seconds(seconds: float | None) -> Figure:
     if seconds is None:
         return Figure("–")
     return Figure(f"{seconds:.2f} s" if seconds >= 0.9995 else f"{1000 * seconds:.3g} ms")
+
+
+def _threads(side: SideSummary) -> Figure:
+    return Figure("–" if side.latency_threads is None else f"{side.latency_threads:,}")
 
 
 def _cost(side: SideSummary) -> Figure:

@@ -29,7 +29,7 @@ from shadowdiff.records import (
     Window,
 )
 from shadowdiff.render.text import UNSAFE
-from shadowdiff.runs import Estimate, Fidelity, PairSummary, Run, RunConfig, RunSummary, Side, SideSummary
+from shadowdiff.runs import Estimate, Fidelity, Machine, PairSummary, Run, RunConfig, RunSummary, Side, SideSummary
 from shadowdiff.summary import percent_change
 
 SCHEMA = "shadowdiff.run/1"
@@ -95,6 +95,7 @@ def summary_json(summary: RunSummary) -> Json:
         "fidelity": None if summary.fidelity is None else _fidelity(summary.fidelity),
         "sides": {label: _side_summary(side) for label, side in summary.sides.items()},
         "timing": {label: _timing(side) for label, side in summary.sides.items()},
+        "machine": None if summary.machine is None else _machine(summary.machine),
     }
 
 
@@ -350,8 +351,16 @@ def _timing(side: SideSummary) -> Json:
         "latency_turns": side.latency_turns,
         "latency_p50_seconds": side.latency_p50_seconds,
         "latency_p95_seconds": side.latency_p95_seconds,
+        "latency_p99_seconds": side.latency_p99_seconds,
+        "latency_failed_turns": side.latency_failed_turns,
+        "latency_threads": side.latency_threads,
+        "latency_accelerator": side.latency_accelerator,
         "cost_usd": side.cost_usd,
     }
+
+
+def _machine(machine: Machine) -> Json:
+    return {"processor": machine.processor, "cores": machine.cores, "system": machine.system}
 
 
 def _rounded(number: float) -> float:

@@ -15,7 +15,7 @@ from shadowdiff.privacy import NO_REDACTION, Redactor, textless
 from shadowdiff.protocols import PooledTurn, Source
 from shadowdiff.records import ReplayedSession, Session, Window
 from shadowdiff.replay.ahead import Ahead
-from shadowdiff.replay.latency import measure
+from shadowdiff.replay.latency import measure_sides
 from shadowdiff.replay.results import summarise
 from shadowdiff.replay.score import ScoreCache
 from shadowdiff.replay.sides import Contender, Loading, redacted_sides
@@ -86,7 +86,7 @@ class Replay:
         """
         try:
             timed = self._replay_pending(run)
-            latencies = {c.side.label: measure(c.reranker, c.seen(timed)) for c in self.contenders}
+            latencies = measure_sides(self.contenders, timed)
         except KeyboardInterrupt:
             self.store.finish(run.run_id, RunStatus.INTERRUPTED, None, None)
             raise

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from shadowdiff.diff import diff_session
+from shadowdiff.machine import this_machine
 from shadowdiff.records import ScoreCounts, SessionOutcome
 from shadowdiff.replay.latency import Latency
 from shadowdiff.runs import Run, RunSummary, Side, SideSummary
@@ -20,17 +22,22 @@ def outcomes(run: Run, store: RunStore, session_ids: Sequence[str] | None = None
 
 
 def summarise(run: Run, store: RunStore, latencies: dict[str, Latency] | None = None) -> RunSummary:
-    """Sum up what is stored of a run: the same figures whether it ran through, was resumed or is shown years later."""
+    """Sum up what is stored of a run: the same figures whether it ran through, was resumed or is shown years later.
+
+    `latencies`, by label, were measured just now, on this machine.
+    """
     builder = SummaryBuilder(run.config, run.sides)
     tally = _SideTally(run.sides)
     for outcome in outcomes(run, store):
         builder.add(outcome)
         tally.add(outcome)
-    return builder.finish(
+    summary = builder.finish(
         tally.summaries(latencies or {}),
         unpooled_turns=tally.unpooled_turns,
         missing_entries=tally.missing_entries,
     )
+    timed = any(latency.turns for latency in (latencies or {}).values())
+    return replace(summary, machine=this_machine() if timed else None)
 
 
 class _SideTally:
@@ -74,6 +81,10 @@ def _side_summary(sums: Counter[str], latency: Latency) -> SideSummary:
         truncated_pairs=sums["truncated_pairs"],
         outside_pool=sums["outside_pool"],
         latency_turns=latency.turns,
+        latency_failed_turns=latency.failed_turns,
         latency_p50_seconds=latency.p50_seconds,
         latency_p95_seconds=latency.p95_seconds,
+        latency_p99_seconds=latency.p99_seconds,
+        latency_threads=latency.threads,
+        latency_accelerator=latency.accelerator,
     )

@@ -62,6 +62,21 @@ class SentenceTransformersReranker:
         files = _model_files(self._directory)
         return fingerprint(*how, *(file.relative_to(self._directory).as_posix() for file in files), files=files)
 
+    @property
+    def threads(self) -> int:
+        """Threads that torch computes with on the processor."""
+        torch: Any = import_module("torch")
+        return int(torch.get_num_threads())
+
+    @property
+    def accelerator(self) -> str | None:
+        """Name of the GPU that the model lies on, loading it where it is not loaded yet."""
+        torch: Any = import_module("torch")
+        device = self._model.device
+        if device.type == "cpu":
+            return None
+        return str(torch.cuda.get_device_name(device)) if device.type == "cuda" else str(device.type)
+
     def prepare(self) -> None:
         """Load the model. Raises ConfigError."""
         self._model  # noqa: B018 a cached property

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from shadowdiff.fidelity import most_first
 from shadowdiff.records import Outcome, PoolOrigin, Window
-from shadowdiff.runs import Estimate, Fidelity, PairSummary, RunConfig, RunSummary, SideSummary
+from shadowdiff.runs import Estimate, Fidelity, Machine, PairSummary, RunConfig, RunSummary, SideSummary
 
 R = TypeVar("R")
 
@@ -48,6 +48,7 @@ def decode_summary(stored: Mapping[str, Any]) -> RunSummary:
             "sides": lambda sides: {label: _build(SideSummary, side, {}) for label, side in sides.items()},
             "noise": lambda noise: None if noise is None else _decode_pair(noise),
             "fidelity": lambda fidelity: None if fidelity is None else _decode_fidelity(fidelity),
+            "machine": lambda machine: None if machine is None else _build(Machine, machine, {}),
         },
     )
 

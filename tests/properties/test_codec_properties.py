@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shadowdiff.fidelity import most_first
 from shadowdiff.records import Outcome, PoolOrigin, Window
-from shadowdiff.runs import Estimate, Fidelity, PairSummary, RunConfig, RunSummary, SideSummary
+from shadowdiff.runs import Estimate, Fidelity, Machine, PairSummary, RunConfig, RunSummary, SideSummary
 from shadowdiff.store.codec import decode_config, decode_summary, encode
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -54,9 +54,14 @@ PAIRS = st.builds(
 SIDES = st.builds(
     SideSummary,
     **dict.fromkeys(("ranked_turns", "failed_turns", "pairs", "cached_pairs", "truncated_pairs"), COUNTS),
-    **dict.fromkeys(("outside_pool", "latency_turns"), COUNTS),
-    **{name: st.none() | FLOATS for name in ("latency_p50_seconds", "latency_p95_seconds", "cost_usd")},
+    **dict.fromkeys(("outside_pool", "latency_turns", "latency_failed_turns"), COUNTS),
+    **{f"latency_p{percent}_seconds": st.none() | FLOATS for percent in (50, 95, 99)},
+    cost_usd=st.none() | FLOATS,
+    latency_threads=st.none() | COUNTS,
+    latency_accelerator=st.none() | TEXTS,
 )
+MACHINES = st.builds(Machine, processor=st.none() | TEXTS, cores=COUNTS, system=TEXTS)
+ADDED_LATER = {"machine", *(f"latency_{name}" for name in ("failed_turns", "p99_seconds", "threads", "accelerator"))}
 FIDELITIES = st.builds(
     Fidelity,
     side=TEXTS,
@@ -75,6 +80,7 @@ SUMMARIES = st.builds(
     sides=st.dictionaries(TEXTS, SIDES, max_size=2),
     noise=st.none() | PAIRS,
     fidelity=st.none() | FIDELITIES,
+    machine=st.none() | MACHINES,
 )
 UNKNOWN = st.dictionaries(st.text(min_size=1).map(lambda name: f"new_{name}"), st.none() | COUNTS | TEXTS, max_size=3)
 
@@ -103,6 +109,23 @@ def test_a_summary_survives_json(summary: RunSummary) -> None:
     assert all(isinstance(outcome, Outcome) for pair in found.pairs.values() for outcome in pair.turns)
     if summary.fidelity is not None and found.fidelity is not None:
         assert list(found.fidelity.served_by) == list(summary.fidelity.served_by)
+
+
+@given(SUMMARIES)
+def test_a_summary_of_an_older_version_can_still_be_read(summary: RunSummary) -> None:
+    """What it lacks is what a run has that was not timed that way."""
+    stored = through_json(summary)
+    stored["sides"] = {label: without(side, ADDED_LATER) for label, side in stored["sides"].items()}
+    found = decode_summary(without(stored, ADDED_LATER))
+    assert (found.machine, found.pairs, found.pools) == (None, summary.pairs, summary.pools)
+    for label, side in found.sides.items():
+        assert side.latency_p50_seconds == summary.sides[label].latency_p50_seconds
+        assert (side.latency_p99_seconds, side.latency_threads, side.latency_failed_turns) == (None, None, 0)
+
+
+def without(stored: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """The JSON object less these fields."""
+    return {name: value for name, value in stored.items() if name not in names}
 
 
 @given(SUMMARIES, CONFIGS, UNKNOWN)

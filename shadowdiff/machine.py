@@ -1,0 +1,89 @@
+"""What a figure was measured on: processor, cores, system. Never whose machine it is: no host name, no user, no address.
+
+Reading is apart from understanding, so that other machines' answers can be tested here.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from pathlib import Path
+
+from shadowdiff.cores import usable_cores
+from shadowdiff.runs import Machine
+
+CPUINFO = Path("/proc/cpuinfo")
+SYSCTL = "/usr/sbin/sysctl"
+SYSCTL_SECONDS = 5
+NOT_A_NAME = frozenset({"", "-", "0", "unknown"})
+"""What virtual machines give as a model's name when they hide it."""
+TRADEMARKS = re.compile(r"\((?:R|TM|C)\)", re.IGNORECASE)
+
+ARM_MAKERS = {"0x41": "Arm", "0x46": "Fujitsu", "0x48": "HiSilicon", "0x4e": "NVIDIA", "0x51": "Qualcomm"}
+ARM_MAKERS |= {"0x61": "Apple", "0xc0": "Ampere"}
+ARM_CORES = {
+    ("0x41", "0xd03"): "Arm Cortex-A53",
+    ("0x41", "0xd08"): "Arm Cortex-A72",
+    ("0x41", "0xd0b"): "Arm Cortex-A76",
+    ("0x41", "0xd0c"): "Arm Neoverse N1",
+    ("0x41", "0xd40"): "Arm Neoverse V1",
+    ("0x41", "0xd49"): "Arm Neoverse N2",
+    ("0x41", "0xd4f"): "Arm Neoverse V2",
+    ("0xc0", "0xac3"): "Ampere-1",
+}
+"""By implementer and part, as Linux prints them on Arm servers and boards, which carry no name."""
+
+
+def this_machine() -> Machine:
+    """The machine that this process runs on, as far as it tells."""
+    system = platform.system()
+    found = _sysctl("machdep.cpu.brand_string") if system == "Darwin" else processor_in(_text(CPUINFO))
+    return Machine(
+        processor=found or None,
+        cores=usable_cores(),
+        system=" ".join(part for part in (system, platform.machine()) if part),
+    )
+
+
+def processor_in(cpuinfo: str) -> str | None:
+    """The processor's name in the text of Linux's /proc/cpuinfo; of mixed cores, the last and usually largest kind.
+
+    None where it gives none.
+    """
+    fields = dict(_field(line) for line in cpuinfo.splitlines())
+    name = tidy(fields.get("model name", ""))
+    if name.lower() not in NOT_A_NAME:
+        return name
+    maker, part = fields.get("CPU implementer", ""), fields.get("CPU part", "")
+    if not maker:
+        return None
+    return ARM_CORES.get((maker, part)) or f"{ARM_MAKERS.get(maker, f'Arm implementer {maker}')} part {part}".strip()
+
+
+def tidy(name: str) -> str:
+    """A processor's name without trademark signs and runs of spaces."""
+    return " ".join(TRADEMARKS.sub(" ", name).split())
+
+
+def _field(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name.strip(), value.strip()
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _sysctl(name: str) -> str:
+    """One of macOS's own facts; empty where it cannot be had."""
+    import subprocess
+
+    asked = [SYSCTL, "-n", name]
+    try:
+        answer = subprocess.run(asked, capture_output=True, text=True, timeout=SYSCTL_SECONDS, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return tidy(answer.stdout)
