@@ -1,4 +1,4 @@
-"""What a figure was measured on: processor, cores, system. Never whose machine it is: no host name, no user, no address.
+"""What a figure was measured on: processor, cores, system. Never whose machine it is: no host name, no address.
 
 Reading is apart from understanding, so that other machines' answers can be tested here.
 """

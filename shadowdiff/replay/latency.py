@@ -1,7 +1,8 @@
-"""Latency as production would feel it: one turn's pool per call, cache off, after a warm-up. Never from bulk throughput.
+"""Latency as production would feel it: one turn's pool per call, cache off, after a warm-up.
 
 What is timed is one call with texts (or recorded facts) in and a ranking out:
-not the database, and not the retrieval of the pool. The sides take turns, so
+not the database, not the retrieval of the pool, and never a share of a batch of
+many turns. The sides take turns, so
 that a noisy moment of the machine hits all of them alike.
 """
 

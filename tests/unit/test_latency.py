@@ -1,8 +1,8 @@
-"""Latency: which calls are made, in what order, which of them count, and what is said of them. By a clock of our own."""
+"""Latency: which calls are made, in what order, which count, and what is said of them. By a clock of our own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from hypothesis import given
@@ -31,11 +31,11 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which latency is measured."""
     clock = Clock()
     monkeypatch.setattr(latency, "time", clock)
-    yield clock
+    return clock
 
 
 class Recording(KeywordReranker):
@@ -57,7 +57,7 @@ class Recording(KeywordReranker):
 
 
 def turns(number: int) -> list[PooledTurn]:
-    """Turns with the queries 1, 2, 3, …"""
+    """Turns with the queries 1, 2, 3 and so on."""
     return [make_turn(TEXTS, str(at), turn_id=f"t{at}") for at in range(1, number + 1)]
 
 
@@ -93,8 +93,15 @@ def test_what_the_first_call_takes_is_in_no_figure(clock: Clock) -> None:
 
 @pytest.mark.parametrize(
     ("number", "expected"),
-    [(1, (1, None, None)), (2, (1, None, None)), (19, (10, None, None)), (20, (10, 19, None))]
-    + [(99, (50, 95, None)), (100, (50, 95, 99)), (200, (100, 190, 198))],
+    [
+        (1, (1, None, None)),
+        (2, (1, None, None)),
+        (19, (10, None, None)),
+        (20, (10, 19, None)),
+        (99, (50, 95, None)),
+        (100, (50, 95, 99)),
+        (200, (100, 190, 198)),
+    ],
 )
 def test_percentiles_are_given_where_enough_turns_stand_behind_them(
     number: int, expected: tuple[float | None, ...], clock: Clock

@@ -107,7 +107,7 @@ def test_a_mac_is_asked_by_sysctl(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     sysctl = tmp_path / "sysctl"
     sysctl.write_text('#!/bin/sh\n[ "$*" = "-n machdep.cpu.brand_string" ] && echo "Apple M3 Pro"\n')
     sysctl.chmod(0o755)
-    monkeypatch.setattr(machine.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
     monkeypatch.setattr(machine, "SYSCTL", str(sysctl))
     assert this_machine().processor == "Apple M3 Pro"
     sysctl.write_text("#!/bin/sh\nexit 1\n")
