@@ -15,7 +15,7 @@ from shadowdiff.privacy import NO_REDACTION, Redactor, textless
 from shadowdiff.protocols import PooledTurn, Source
 from shadowdiff.records import ReplayedSession, Session, Window
 from shadowdiff.replay.ahead import Ahead
-from shadowdiff.replay.latency import measure_sides
+from shadowdiff.replay.latency import TurnSample, measure_sides
 from shadowdiff.replay.results import summarise
 from shadowdiff.replay.score import ScoreCache
 from shadowdiff.replay.sides import Contender, Loading, redacted_sides
@@ -86,7 +86,7 @@ class Replay:
         """
         try:
             timed = self._replay_pending(run)
-            latencies = measure_sides(self.contenders, timed)
+            latencies = measure_sides(self.contenders, timed, self.latency_turns)
         except KeyboardInterrupt:
             self.store.finish(run.run_id, RunStatus.INTERRUPTED, None, None)
             raise
@@ -96,14 +96,14 @@ class Replay:
         return replace(run, status=RunStatus.DONE, summary=summary, finished_at=finished_at)
 
     def _replay_pending(self, run: Run) -> list[PooledTurn]:
-        """Replay and store; returns the first turns, for timing.
+        """Replay and store; returns a sample of the turns, for timing.
 
         While a window is ranked, the next one is read and the one before is stored.
         """
         ranker = WindowRanker(self.contenders, run.config, self.cache, self.loading.load)
         done, planned = self.store.progress(run.run_id)
         meter = _Meter(self.on_progress, planned, done)
-        timed: list[PooledTurn] = []
+        sample = TurnSample(self.latency_turns)
         with _Saver(self.store, run.run_id) as saver:
             for wanted, window in self._windows(run):
                 self._drop_gone(run, wanted, window.sessions)
@@ -111,8 +111,8 @@ class Replay:
                 replayed = ranker.rank(window, meter.scored)
                 saver.save([self._stored(session, run.config) for session in replayed])
                 meter.end()
-                timed += window.pooled[: self.latency_turns - len(timed)]
-        return timed
+                sample.add(window.pooled)
+        return sample.turns
 
     def _windows(self, run: Run) -> Iterator[tuple[Sequence[str], ReadWindow]]:
         """Windows of the run's pending sessions, the ids asked for beside what was read; one is read ahead."""

@@ -8,10 +8,12 @@ that a noisy moment of the machine hits all of them alike.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from shadowdiff.protocols import Accelerated, Composed, ListingReranker, PooledTurn, PoolReranker, Reranker, Threaded
 from shadowdiff.ranking import rank_pool
@@ -45,6 +47,24 @@ class Latency:
     threads: int | None = None
     """None where the side does not say."""
     accelerator: str | None = None
+
+
+class TurnSample:
+    """Turns to time, drawn from all that pass by: the same ones in whatever windows they come."""
+
+    def __init__(self, timed: int) -> None:
+        """`timed` turns and one to warm up with; none where none is to be timed."""
+        self._size = timed + 1 if timed else 0
+        self.turns: list[PooledTurn] = []
+
+    def add(self, turns: Sequence[PooledTurn]) -> None:
+        """Let these pass by."""
+        self.turns = nsmallest(self._size, [*self.turns, *turns], key=_lot)
+
+
+def _lot(turn: PooledTurn) -> bytes:
+    """As good as random, and always the same: those with the least are drawn."""
+    return hashlib.sha256(turn.turn.turn_id.encode("utf-8", "surrogatepass")).digest()
 
 
 def measure_sides(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shadowdiff.protocols import PooledTurn
 from shadowdiff.replay import latency
-from shadowdiff.replay.latency import Latency, measure, measure_all, percentile
+from shadowdiff.replay.latency import Latency, TurnSample, measure, measure_all, percentile
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.rrf import ReciprocalRankFusion
 from shadowdiff.rerankers.spec import parse
@@ -149,6 +149,36 @@ def test_looking_up_what_was_recorded_is_no_latency(clock: Clock) -> None:
     found = measure_all([(build(parse("served")), seen), *sides("AB", calls, clock, seen)])
     assert found == [Latency(), Latency(turns=2, p50_seconds=1.0), Latency(turns=2, p50_seconds=1.0)]
     assert " ".join(calls) == "A2 B2 A1 B1 B2 A2"
+
+
+def test_a_turn_without_any_text_is_not_timed(clock: Clock) -> None:
+    """It fails in a replay, and would be answered in no time."""
+    calls: list[str] = []
+    seen = [make_turn(("", ""), "0"), *turns(1)]
+    assert measure(sides("A", calls, clock, seen)[0][0], seen) == Latency(turns=1, failed_turns=1, p50_seconds=1.0)
+    assert calls == ["A1", "A1"]
+
+
+@given(st.lists(st.integers(0, 9), max_size=6), st.integers(0, 12))
+def test_the_same_turns_are_drawn_in_whatever_windows_they_come(windows: list[int], timed: int) -> None:
+    """As many as are to be timed and one more; none where none is."""
+    passing = turns(sum(windows))
+    at_once, one_by_one = TurnSample(timed), TurnSample(timed)
+    at_once.add(passing)
+    for size in windows:
+        one_by_one.add(passing[:size])
+        passing = passing[size:]
+    assert one_by_one.turns == at_once.turns
+    assert len(at_once.turns) == (min(timed + 1, sum(windows)) if timed else 0)
+
+
+def test_turns_are_drawn_from_the_whole_run() -> None:
+    """Not the first ones: these may all be of one org."""
+    sample = TurnSample(20)
+    sample.add(turns(1000))
+    numbers = [int(turn.turn.query) for turn in sample.turns]
+    assert min(numbers) < 300
+    assert max(numbers) > 700
 
 
 class Placed(KeywordReranker):
