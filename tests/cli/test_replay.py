@@ -15,6 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from shadowdiff.cores import usable_cores
 from tests.conftest import MODEL, Cli, clean_environment
 from tests.pace import slow_reranker
 
@@ -109,6 +110,29 @@ def test_show_renders_a_stored_run_identically(cli: Cli, database: Environment) 
         assert replayed.code == 0
         assert cli("show", "latest", *extra, env=database).out == replayed.out
     assert len(cli("runs", env=database).out.splitlines()) == 5
+
+
+def test_latency_is_measured_where_it_is_asked_for(cli: Cli, database: Environment) -> None:
+    """Without --latency nothing is timed, nor called latency; with it, what was measured is shown and stored."""
+    arguments = ("--last", "2", "-A", "cosine", "-B", "bm25", "-B", "served")
+    untimed = run_json(cli, database, *arguments)["summary"]
+    assert untimed["machine"] is None
+    assert {side["latency_turns"] for side in untimed["timing"].values()} == {0}
+    assert {side["latency_p50_seconds"] for side in untimed["timing"].values()} == {None}
+    assert "latency" not in cli("show", env=database).out
+    timed = run_json(cli, database, *arguments, "--latency", "2")["summary"]
+    assert [timed["timing"][side]["latency_turns"] for side in "ABC"] == [2, 2, 0]
+    assert timed["timing"]["A"]["latency_p50_seconds"] > 0
+    assert timed["timing"]["A"]["latency_p95_seconds"] is None
+    assert timed["machine"]["cores"] == usable_cores()
+    shown = cli("show", "--width", "160", env=database).out
+    assert "latency, p50" in shown
+    assert "latency, p95" not in shown
+    assert "latency: one pool per call, cache off, after a warm-up; " in shown
+    assert f"{usable_cores()} core" in shown
+    assert {name: timed[name] for name in timed if name not in {"timing", "machine"}} == {
+        name: untimed[name] for name in untimed if name not in {"timing", "machine"}
+    }
 
 
 def test_contrast_puts_the_most_different_session_first(cli: Cli, database: Environment) -> None:

@@ -57,6 +57,13 @@ def test_scores_are_raw_logits(tiny: Path) -> None:
     assert max(scores) - min(scores) > 0.01
 
 
+def test_it_says_what_it_computes_with(tiny: Path) -> None:
+    """Torch's own number of threads, and no GPU on the processor."""
+    torch: Any = pytest.importorskip("torch")
+    reranker = st_of(tiny)
+    assert (reranker.threads, reranker.accelerator) == (torch.get_num_threads(), None)
+
+
 @pytest.mark.parametrize("words", [5, 20, 40, 60])
 def test_only_documents_are_cut(tiny: Path, words: int) -> None:
     """A query longer than half of max_length is kept whole as well, and the cut is counted."""
