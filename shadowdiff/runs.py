@@ -139,18 +139,18 @@ class SideSummary:
     """Entries that a listing side (served, run) named and the turn's pool does not hold."""
     latency_turns: int = 0
     """Turns timed for latency: one pool per call, cache off, after a warm-up."""
-    latency_failed_turns: int = 0
-    """Turns that were to be timed and that the side did not rank."""
     latency_p50_seconds: float | None = None
     """Percentiles are None where too few turns were timed for them (replay/latency.py)."""
     latency_p95_seconds: float | None = None
+    cost_usd: float | None = None
+    """None where nothing is charged per call."""
     latency_p99_seconds: float | None = None
+    latency_failed_turns: int = 0
+    """Turns that were to be timed and that the side did not rank."""
     latency_threads: int | None = None
     """Threads that the side computed with while it was timed; None where it does not say."""
     latency_accelerator: str | None = None
     """Name of the GPU that the side computed on while it was timed; None: on the processor, or elsewhere."""
-    cost_usd: float | None = None
-    """None where nothing is charged per call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,18 @@ from shadowdiff.records import (
     TurnFailure,
     Window,
 )
-from shadowdiff.runs import Estimate, Fidelity, PairSummary, Run, RunConfig, RunStatus, RunSummary, Side, SideSummary
+from shadowdiff.runs import (
+    Estimate,
+    Fidelity,
+    Machine,
+    PairSummary,
+    Run,
+    RunConfig,
+    RunStatus,
+    RunSummary,
+    Side,
+    SideSummary,
+)
 from shadowdiff.store.runs import SESSIONS_PER_READ, CachedScore, RunStore
 from shadowdiff.store.schema import entry_texts
 
@@ -76,6 +87,7 @@ SUMMARY = RunSummary(
     pairs={"B": PAIR},
     sides={"A": SideSummary(6, 0, 300, 10, 0, 1), "B": SideSummary(3, 3, 150, 0, 7, 0, 5, 0.012, 0.5, 0.25)},
     noise=replace(PAIR, sessions=1),
+    machine=Machine("AMD EPYC 7R13 Processor", 2, "Linux x86_64"),
     fidelity=Fidelity(
         side="B",
         turns=3,
