@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -87,7 +87,13 @@ class TextTokenizer:
         self.pad_id = _pad_id(self._tokenizer)
 
     def tokens(self, texts: Sequence[str]) -> list[bytes]:
-        """Token ids per text, without special tokens: int32, as bytes."""
+        """Token ids per text, without special tokens: int32, as bytes. Nothing is remembered, nor looked up."""
+        distinct = list(dict.fromkeys(texts))
+        fresh = dict(zip(distinct, self._encoded(distinct), strict=True))
+        return [fresh[text] for text in texts]
+
+    def remembered(self, texts: Sequence[str]) -> list[bytes]:
+        """The same, each text tokenised once for all turns and sides that read it."""
         missing = [text for text in dict.fromkeys(texts) if text not in self._remembered]
         fresh = dict(zip(missing, self._encoded(missing), strict=True))
         found = [fresh[text] if text in fresh else self._remembered[text] for text in texts]
@@ -123,8 +129,11 @@ class PairEncoder:
         self.pad_id = self._tokenizer.pad_id
 
     def encode(self, requests: Sequence[ScoreRequest]) -> list[list[EncodedPair]]:
-        """Pairs per request, in order. Raises RerankerError where a query leaves no room for any document."""
-        rows = self.encode_each(requests)
+        """Pairs per request, in order, tokenised anew: what timing a call must count.
+
+        Raises RerankerError where a query leaves no room for any document.
+        """
+        rows = self._rows(requests, self._tokenizer.tokens)
         for row in rows:
             if isinstance(row, RerankerError):
                 raise row
@@ -132,8 +141,13 @@ class PairEncoder:
 
     def encode_each(self, requests: Sequence[ScoreRequest]) -> list[list[EncodedPair] | RerankerError]:
         """Pairs per request, in order, or why there are none: one query that is too long costs its own turn only."""
+        return self._rows(requests, self._tokenizer.remembered)
+
+    def _rows(
+        self, requests: Sequence[ScoreRequest], tokens: Callable[[Sequence[str]], list[bytes]]
+    ) -> list[list[EncodedPair] | RerankerError]:
         texts = [text for request in requests for text in (request.query, *request.documents)]
-        ids = iter(self._tokenizer.tokens(texts))
+        ids = iter(tokens(texts))
         return [self._row(next(ids), [next(ids) for _ in request.documents]) for request in requests]
 
     def _row(self, query: bytes, documents: Sequence[bytes]) -> list[EncodedPair] | RerankerError:
