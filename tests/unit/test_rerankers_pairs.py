@@ -72,6 +72,20 @@ def test_pairs_equal_the_tokenizer_s_own(query: str, document: str) -> None:
     assert found.truncated == bool(expected.overflowing)
 
 
+@given(st.lists(st.tuples(TEXTS, st.lists(TEXTS, max_size=3).map(tuple)), max_size=3))
+def test_what_is_remembered_is_what_is_tokenised_anew(asked: list[tuple[str, tuple[str, ...]]]) -> None:
+    """Texts seen in an earlier window give the pairs that they give when nothing is remembered."""
+    requests = [ScoreRequest(query, documents) for query, documents in asked]
+    for _ in range(2):
+        for request, row in zip(requests, encoder().encode_each(requests), strict=True):
+            if isinstance(row, RerankerError):
+                with pytest.raises(RerankerError):
+                    encoder().encode([request])
+            else:
+                assert encoder().encode([request]) == [row]
+                assert [pair.truncated for pair in row] == [pair.truncated for pair in encoder().encode([request])[0]]
+
+
 @given(TEXTS, st.lists(TEXTS, min_size=1, max_size=5))
 def test_queries_are_never_cut(query: str, documents: list[str]) -> None:
     """Every pair holds the whole query and fits, or the query is refused because it is too long."""
