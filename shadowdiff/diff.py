@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import chain
-from typing import TYPE_CHECKING
+from itertools import chain, count
+from operator import eq
+from typing import TYPE_CHECKING, cast
 
 from shadowdiff.fidelity import turn_fidelity
 from shadowdiff.ranking import surfaced
@@ -23,7 +24,7 @@ from shadowdiff.records import (
 from shadowdiff.runs import RunConfig, Side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 
 def diff_session(replayed: ReplayedSession, sides: Sequence[Side], config: RunConfig) -> SessionOutcome:
@@ -65,13 +66,13 @@ def diff_turn(
     """
     surfaced_a = surfaced(a, config.top_k, min_score_a)
     surfaced_b = surfaced(b, config.top_k, min_score_b)
-    both = _within(surfaced_a, surfaced_b)
+    only_in_a, only_in_b, both = _split(surfaced_a, surfaced_b)
     longer = max(len(surfaced_a), len(surfaced_b))
     return TurnDiff(
         surfaced_a=surfaced_a,
         surfaced_b=surfaced_b,
-        only_in_a=_without(surfaced_a, surfaced_b),
-        only_in_b=_without(surfaced_b, surfaced_a),
+        only_in_a=only_in_a,
+        only_in_b=only_in_b,
         both=both,
         overlap=len(both) / longer if longer else 1.0,
         rbo=rbo_ext(surfaced_a, surfaced_b, config.rbo_p),
@@ -89,20 +90,31 @@ def near_ties(ranking: Ranking, top_k: int, share: float) -> frozenset[str]:
     entry outside with the last one inside; equal scores across the cut are a
     near-tie whatever the spread. Empty when nothing is cut, or `share` is 0.
     """
-    scored = [
-        (entry_id, score)
-        for entry_id, score in zip(ranking.entry_ids, ranking.scores, strict=True)
-        if score is not None
-    ]
-    if share <= 0 or not 0 < top_k < len(scored):
+    scores = ranking.scores
+    scored = _scored(scores)
+    if share <= 0 or not 0 < top_k < scored:
         return frozenset()
-    last_inside, first_outside = scored[top_k - 1][1], scored[top_k][1]
-    margin = share * (scored[0][1] - scored[-1][1])
-    gaps = chain(
-        ((entry_id, score - first_outside) for entry_id, score in scored[:top_k]),
-        ((entry_id, last_inside - score) for entry_id, score in scored[top_k:]),
-    )
-    return frozenset(entry_id for entry_id, gap in gaps if gap < margin or gap == 0)
+    # Unranked entries stand last, so that all of these are scores, best first.
+    last_inside, first_outside = cast("tuple[float, float]", scores[top_k - 1 : top_k + 1])
+    margin = share * (cast("float", scores[0]) - cast("float", scores[scored - 1]))
+    gap = last_inside - first_outside
+    if not _is_near(gap, margin):
+        return frozenset()
+    first, end = top_k - 1, top_k + 1
+    while first > 0 and _is_near(cast("float", scores[first - 1]) - first_outside, margin):
+        first -= 1
+    while end < scored and _is_near(last_inside - cast("float", scores[end]), margin):
+        end += 1
+    return frozenset(ranking.entry_ids[first:end])
+
+
+def _scored(scores: Sequence[float | None]) -> int:
+    """How many entries the side scored."""
+    return len(scores) if not scores or scores[-1] is not None else scores.index(None)
+
+
+def _is_near(gap: float, margin: float) -> bool:
+    return gap < margin or gap == 0
 
 
 def rbo_ext(a: Sequence[str], b: Sequence[str], p: float) -> float:
@@ -116,19 +128,20 @@ def rbo_ext(a: Sequence[str], b: Sequence[str], p: float) -> float:
     """
     if not 0 < p < 1:
         raise ValueError(f"rbo_p is {p}; it must lie between 0 and 1")
-    short, long = sorted((a, b), key=len)
-    if list(short) == list(long):
+    short, long = (a, b) if len(a) <= len(b) else (b, a)
+    if len(short) == len(long) and all(map(eq, short, long)):
         return 1.0
     if not short:
         return 0.0
-    overlaps = _overlaps(short, long)
-    at_short, at_long = overlaps[len(short) - 1], overlaps[-1]
-    total, weight = 0.0, 1.0 - p
-    for depth, overlap in enumerate(overlaps, start=1):
-        beyond = max(depth - len(short), 0)
-        total += weight * (overlap + at_short * beyond / len(short)) / depth
+    shared = _first_shared(short, long)
+    at_short = sum(shared[: len(short)])
+    total, weight, overlap = 0.0, 1.0 - p, 0
+    for depth, added in enumerate(shared, start=1):
+        overlap += added
+        beyond = depth - len(short)
+        total += weight * (overlap + at_short * beyond / len(short) if beyond > 0 else overlap) / depth
         weight *= p
-    total += ((at_long - at_short) / len(long) + at_short / len(short)) * p ** len(long)
+    total += ((overlap - at_short) / len(long) + at_short / len(short)) * p ** len(long)
     return min(max(total, 0.0), 1.0)
 
 
@@ -169,45 +182,40 @@ def _diff_pair(turn: ReplayedTurn, baseline: Side, other: Side, config: RunConfi
 
 def _distinct(turns: Sequence[TurnDiff | None]) -> SessionDiff:
     completed = [diff for diff in turns if diff is not None]
-    union_a = _union(diff.surfaced_a for diff in completed)
-    union_b = _union(diff.surfaced_b for diff in completed)
+    only_in_a, only_in_b, both = _split(
+        dict.fromkeys(chain.from_iterable(diff.surfaced_a for diff in completed)),
+        dict.fromkeys(chain.from_iterable(diff.surfaced_b for diff in completed)),
+    )
     return SessionDiff(
-        only_in_a=_without(union_a, union_b),
-        only_in_b=_without(union_b, union_a),
-        both=_within(union_a, union_b),
+        only_in_a=only_in_a,
+        only_in_b=only_in_b,
+        both=both,
         completed_turns=len(completed),
         failed_turns=len(turns) - len(completed),
     )
 
 
-def _union(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(chain.from_iterable(lists)))
+def _split(a: Collection[str], b: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What only A holds, only B holds, and both hold; each in its own side's order, `both` in A's."""
+    of_a, of_b = set(a), set(b)
+    if of_a == of_b:
+        return (), (), tuple(a)
+    return (
+        tuple([entry_id for entry_id in a if entry_id not in of_b]),
+        tuple([entry_id for entry_id in b if entry_id not in of_a]),
+        tuple([entry_id for entry_id in a if entry_id in of_b]),
+    )
 
 
-def _within(entry_ids: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
-    kept = set(others)
-    return tuple(entry_id for entry_id in entry_ids if entry_id in kept)
-
-
-def _without(entry_ids: Iterable[str], others: Iterable[str]) -> tuple[str, ...]:
-    dropped = set(others)
-    return tuple(entry_id for entry_id in entry_ids if entry_id not in dropped)
-
-
-def _overlaps(short: Sequence[str], long: Sequence[str]) -> list[int]:
-    """Entries that the lists share at each depth 1, 2, …, down to the end of the longer one."""
-    seen_short: set[str] = set()
-    seen_long: set[str] = set()
-    overlaps: list[int] = []
-    shared = 0
-    for depth, from_long in enumerate(long):
-        seen_long.add(from_long)
-        if depth < len(short):
-            seen_short.add(short[depth])
-            shared += short[depth] in seen_long and short[depth] != from_long
-        shared += from_long in seen_short
-        overlaps.append(shared)
-    return overlaps
+def _first_shared(short: Sequence[str], long: Sequence[str]) -> list[int]:
+    """How many entries are in both lists' beginnings from depth 1, 2, … on, down to the end of the longer one."""
+    shared = [0] * len(long)
+    places = dict(zip(short, count(), strict=False))
+    for place, entry_id in enumerate(long):
+        other = places.get(entry_id)
+        if other is not None:
+            shared[max(place, other)] += 1
+    return shared
 
 
 def _pairs(turn: TurnOutcome) -> Iterator[tuple[str, TurnDiff | None]]:

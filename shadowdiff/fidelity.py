@@ -15,7 +15,7 @@ from array import array
 from collections import Counter
 from itertools import accumulate, zip_longest
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from shadowdiff.ranking import surfaced
 from shadowdiff.records import Ranking, ReplayedTurn, SessionOutcome, TurnFidelity, TurnOutcome
@@ -54,13 +54,14 @@ def held_against(ranking: Ranking, served: Sequence[str], near_tie_share: float)
     """
     wanted = tuple(dict.fromkeys(served))
     shown = surfaced(ranking, len(wanted))
-    first = _first_divergence(wanted, shown)
+    if shown == wanted:
+        return TurnFidelity(len(wanted), outside_pool=0, overlap=1.0, first_divergence=None)
     return TurnFidelity(
         served=len(wanted),
         outside_pool=len(set(wanted).difference(ranking.entry_ids)),
         overlap=len(set(wanted).intersection(shown)) / len(wanted),
-        first_divergence=first,
-        by_near_ties=first is not None and _apart_by_near_ties(wanted, ranking, near_tie_share),
+        first_divergence=_first_divergence(wanted, shown),
+        by_near_ties=_apart_by_near_ties(wanted, ranking, near_tie_share),
     )
 
 
@@ -136,18 +137,19 @@ class FidelityTally:
 
 
 def _first_divergence(served: Sequence[str], shown: Sequence[str]) -> int | None:
-    pairs = enumerate(zip_longest(served, shown), start=1)
-    return next((rank for rank, (was, now) in pairs if was != now), None)
+    return next((rank for rank, (was, now) in enumerate(zip_longest(served, shown), start=1) if was != now), None)
 
 
 def _apart_by_near_ties(served: Sequence[str], ranking: Ranking, share: float) -> bool:
     """Whether no entry scores `share` of the spread or more above one that it was served behind, or not served for."""
-    ranked = zip(ranking.entry_ids, ranking.scores, strict=True)
-    scores = {entry_id: score for entry_id, score in ranked if score is not None}
-    wanted = set(served)
-    if not scores.keys() >= wanted:
+    score_of = dict(zip(ranking.entry_ids, ranking.scores, strict=True))
+    scores = [score for entry_id in served if (score := score_of.get(entry_id)) is not None]
+    if len(scores) < len(served):
         return False
-    margin = share * (max(scores.values()) - min(scores.values()))
-    best_left_out = max((score for entry_id, score in scores.items() if entry_id not in wanted), default=-math.inf)
-    order = [*(scores[entry_id] for entry_id in served), best_left_out]
+    best, worst = ranking.scores[0], next(score for score in reversed(ranking.scores) if score is not None)
+    wanted = set(served)
+    # The first that was not served is the best of them: unranked entries stand last.
+    left_out = next((score for entry_id, score in score_of.items() if entry_id not in wanted), None)
+    order = scores if left_out is None else [*scores, left_out]
+    margin = share * (cast("float", best) - worst)
     return all(score - lowest < margin for score, lowest in zip(order[1:], accumulate(order, min), strict=False))

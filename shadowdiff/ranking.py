@@ -32,7 +32,10 @@ def rank_pool(pool: Pool, scores: Sequence[float]) -> Ranking:
 
 def surfaced(ranking: Ranking, top_k: int, min_score: float | None = None) -> tuple[str, ...]:
     """Entry ids that a user would have been shown, best first: the top K ranked ones at or above `min_score`."""
-    shown = zip(ranking.entry_ids[:top_k], ranking.scores[:top_k], strict=True)
+    entry_ids, scores = ranking.entry_ids[:top_k], ranking.scores[:top_k]
+    if min_score is None and None not in scores:
+        return entry_ids
+    shown = zip(entry_ids, scores, strict=True)
     return tuple(
         entry_id for entry_id, score in shown if score is not None and (min_score is None or score >= min_score)
     )

@@ -25,9 +25,10 @@ class SummaryBuilder:
     """
 
     def __init__(self, config: RunConfig, sides: Sequence[Side]) -> None:
-        self._labels = tuple(side.label for side in sides)
-        self._pairs = {label: _PairTally() for label in self._labels[1:]}
+        self._labels = frozenset(side.label for side in sides)
+        self._pairs = {side.label: _PairTally() for side in sides[1:]}
         self._noise = {NOISE_SIDE: _PairTally()} if config.noise else {}
+        self._tallies = self._pairs | self._noise
         self._fidelity = FidelityTally(config)
         self._sessions = 0
         self._turns = 0
@@ -40,7 +41,7 @@ class SummaryBuilder:
         self._fidelity.add(outcome)
         for turn in outcome.turns:
             self._add_turn(turn.replayed)
-        for label, tally in (self._pairs | self._noise).items():
+        for label, tally in self._tallies.items():
             diffs = [turn.diffs[label] for turn in outcome.turns]
             tally.add(outcome.session.org_id, outcome.diffs[label], diffs)
 
@@ -67,7 +68,7 @@ class SummaryBuilder:
 
     def _add_turn(self, turn: ReplayedTurn) -> None:
         self._turns += 1
-        self._failed_turns += any(label not in turn.rankings for label in self._labels)
+        self._failed_turns += not self._labels <= turn.rankings.keys()
         # A turn without a recorded pool that got no other pool has an empty one, of no origin.
         if not (turn.unpooled and turn.pool.origin is PoolOrigin.RECORDED):
             self._pools[turn.pool.origin] += 1
@@ -150,10 +151,11 @@ class _PairTally:
     def _add_turns(self, completed: Iterable[TurnDiff]) -> None:
         for diff in completed:
             self.turns[diff.outcome] += 1
-            self.turn_only_in_a += len(diff.only_in_a)
-            self.turn_only_in_b += len(diff.only_in_b)
-            near_ties = diff.near_ties_a | diff.near_ties_b
-            self.near_tie_entries += len(near_ties.intersection(diff.only_in_a + diff.only_in_b))
+            differing = diff.only_in_a + diff.only_in_b
+            if differing:
+                self.turn_only_in_a += len(diff.only_in_a)
+                self.turn_only_in_b += len(diff.only_in_b)
+                self.near_tie_entries += len((diff.near_ties_a | diff.near_ties_b).intersection(differing))
 
     def summary(self) -> PairSummary:
         return PairSummary(

@@ -145,6 +145,23 @@ def test_a_larger_share_only_adds_near_ties(ranking: Ranking, top_k: int) -> Non
 
 
 @UNHURRIED
+@given(rankings(), st.integers(1, len(POOL) + 1), st.sampled_from([0.0, 0.01, 0.2, 0.5, 1.0]))
+def test_near_ties_are_what_every_entry_says_of_itself(ranking: Ranking, top_k: int, share: float) -> None:
+    """Entry by entry, held against the one that it would change places with."""
+    scored = {e: s for e, s in zip(ranking.entry_ids, ranking.scores, strict=True) if s is not None}
+    order = list(scored)
+    expected = set()
+    if share and top_k < len(order):
+        margin = share * (max(scored.values()) - min(scored.values()))
+        for entry_id, score in scored.items():
+            is_inside = entry_id in order[:top_k]
+            gap = score - scored[order[top_k]] if is_inside else scored[order[top_k - 1]] - score
+            if gap < margin or gap == 0:
+                expected.add(entry_id)
+    assert near_ties(ranking, top_k, share) == expected
+
+
+@UNHURRIED
 @given(LISTS, LISTS, st.sampled_from([0.1, 0.5, 0.9, 0.98]))
 def test_rbo_is_the_sum_that_defines_it(a: list[str], b: list[str], p: float) -> None:
     """The closed form of eq. 32 equals the infinite sum of extrapolated agreements, for uneven lists too."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shadowdiff import stats
 from shadowdiff.stats import bootstrap_ratio, bootstrap_ratios
 
 UNHURRIED = settings(deadline=None)
@@ -75,3 +77,40 @@ def test_more_confidence_is_a_wider_interval(clusters: list[tuple[float, int]]) 
         assert narrow.low is not None
         assert narrow.high is not None
         assert wide.low <= narrow.low <= narrow.high <= wide.high
+
+
+@UNHURRIED
+@given(CLUSTERS, st.data(), st.sampled_from([2, 4, 256]))
+def test_clusters_drawn_together_stay_a_set(clusters: list[tuple[float, int]], drawn: st.DataObject, bins: int) -> None:
+    """Where there are many clusters: the interval still lies among them, in whatever order they come."""
+    shuffled = drawn.draw(st.permutations(clusters))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stats, "DRAWN_ONE_BY_ONE", 1)
+        patch.setattr(stats, "BINS", bins)
+        interval = bootstrap_ratio(*columns(clusters), resamples=50)
+        assert bootstrap_ratio(*columns(shuffled), resamples=50) == interval
+    ratios = [top / bottom for top, bottom in clusters]
+    slack = 1e-9 * max(abs(ratio) for ratio in ratios)
+    assert interval.low is not None
+    assert interval.high is not None
+    assert min(ratios) - slack <= interval.low <= interval.high <= max(ratios) + slack
+
+
+@UNHURRIED
+@given(CLUSTERS, st.sampled_from([2, 4, 256]))
+def test_groups_hold_every_cluster_and_nearly_all_of_the_variance(clusters: list[tuple[float, int]], bins: int) -> None:
+    """Sizes and sums add up to those of the clusters, and what the groups leave out of the variance is as promised."""
+    top, bottom = (np.sort(row) for row in map(np.array, columns(clusters)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stats, "BINS", bins)
+        groups = stats._grouped(top, bottom)
+    if groups is None:
+        assert bins < len(clusters)
+        return
+    sizes, tops, bottoms = groups
+    ratio = top.sum() / bottom.sum()
+    assert sizes.sum() == len(clusters)
+    assert sizes @ tops == pytest.approx(top.sum(), rel=1e-9, abs=1e-3)
+    assert sizes @ bottoms == pytest.approx(bottom.sum())
+    kept, whole = sizes @ (tops - ratio * bottoms) ** 2, ((top - ratio * bottom) ** 2).sum()
+    assert kept >= (1 - stats.VARIANCE_LOST_AT_MOST) * whole - 1e-3

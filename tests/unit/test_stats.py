@@ -85,6 +85,41 @@ def test_working_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         assert bootstrap_ratio(tops, bottoms, resamples=500) == pytest.approx(whole)
 
 
+@pytest.mark.parametrize("shape", ["sums over turns", "counts", "a few in thousands", "one far out"])
+def test_many_sessions_drawn_in_groups_have_the_interval_of_each_drawn_by_itself(
+    monkeypatch: pytest.MonkeyPatch, shape: str
+) -> None:
+    """Up to the chance of the draw, whatever the sessions look like; a few in thousands keep their whole numbers."""
+    dice = np.random.default_rng(11)
+    clusters = 2_500
+    turns = dice.integers(1, 8, clusters).astype(float)
+    tops = {
+        "sums over turns": dice.beta(8, 2, clusters) * turns,
+        "counts": dice.poisson(3, clusters).astype(float),
+        "a few in thousands": (np.arange(clusters) < 3).astype(float),
+        "one far out": np.where(np.arange(clusters) == 0, 1e3, dice.normal(5, 0.1, clusters)),
+    }[shape]
+    bottoms = turns if shape == "sums over turns" else np.ones(clusters)
+    grouped = bootstrap_ratio(tops, bottoms)
+    monkeypatch.setattr(stats, "DRAWN_ONE_BY_ONE", clusters)
+    alone = bootstrap_ratio(tops, bottoms)
+    assert grouped.low is not None
+    assert alone.low is not None
+    assert alone.high is not None
+    assert grouped.value == alone.value
+    assert grouped.low < alone.high
+    assert grouped[1:] == pytest.approx(alone[1:], abs=0.05 * (alone.high - alone.low))
+
+
+def test_clusters_that_no_groups_describe_are_drawn_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two groups for thousands of different sessions would lose too much, and change nothing therefore."""
+    values, ones = np.random.default_rng(13).exponential(size=2_100), np.ones(2_100)
+    monkeypatch.setattr(stats, "BINS", 2)
+    together = bootstrap_ratio(values, ones, resamples=200)
+    monkeypatch.setattr(stats, "DRAWN_ONE_BY_ONE", len(values))
+    assert bootstrap_ratio(values, ones, resamples=200) == together
+
+
 @pytest.mark.parametrize(
     ("tops", "bottoms", "message"),
     [
