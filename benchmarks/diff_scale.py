@@ -158,7 +158,7 @@ def drawn_sessions(turns: int) -> Iterator[list[ReplayedSession]]:
     began = datetime(2026, 1, 1, tzinfo=UTC)
     number = drawn = 0
     while drawn < turns:
-        batch = []
+        batch: list[ReplayedSession] = []
         while drawn < turns and len(batch) < SESSIONS_AT_ONCE:
             length = min(dice.choice(TURNS_OF_A_SESSION), turns - drawn)
             org, started_at = dice.choice(orgs), began + timedelta(minutes=number)

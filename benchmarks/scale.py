@@ -125,7 +125,8 @@ def parsed() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--clocked", type=Path, help=argparse.SUPPRESS)
-    arguments, arguments.rest = parser.parse_known_args()
+    arguments, rest = parser.parse_known_args()
+    arguments.rest = rest
     if arguments.home is None and arguments.clocked is None:
         parser.error("--home is needed")
     return arguments
@@ -229,8 +230,8 @@ def build(connection: Connection, sessions: int) -> None:
     connection.exec_driver_sql("DROP SCHEMA IF EXISTS desk CASCADE; CREATE SCHEMA desk")
     connection.exec_driver_sql(DRAW)
     connection.exec_driver_sql("TRUNCATE shadowdiff.orgs CASCADE")
-    numbers = {"orgs": ORGS, "per_org": ENTRIES_PER_ORG, "turns": TURNS_PER_SESSION}
-    texts = {"vocabulary": vocabulary()}
+    numbers: dict[str, object] = {"orgs": ORGS, "per_org": ENTRIES_PER_ORG, "turns": TURNS_PER_SESSION}
+    texts: dict[str, object] = {"vocabulary": vocabulary()}
     execute(
         connection,
         "INSERT INTO shadowdiff.orgs (org_id) SELECT 'org-' || org FROM generate_series(0, CAST(:orgs AS int) - 1) org",

@@ -121,6 +121,8 @@ class Redactor:
 
     def replayed(self, replayed: ReplayedSession) -> ReplayedSession:
         """A replayed session with everything redacted that would be stored: pools and reasons of failures too."""
+        if not self._rules:
+            return replayed
         turns = tuple(map(self._replayed_turn, replayed.turns))
         return ReplayedSession(self.session(replayed.session), turns)
 

@@ -148,14 +148,17 @@ class PoolEntry:
     score: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pool:
-    """The entries that a turn's rerankers choose from, in retrieval order. Every side sees exactly this one."""
+    """The entries that a turn's rerankers choose from, in retrieval order. Every side sees exactly this one.
+
+    Without slots, so that its hash is computed once.
+    """
 
     entries: tuple[PoolEntry, ...]
     origin: PoolOrigin
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 (hex) over entry ids and contents in retrieval order."""
         digest = hashlib.sha256()
@@ -165,7 +168,7 @@ class Pool:
             digest.update(bytes.fromhex(item.entry.content_hash))
         return digest.hexdigest()
 
-    @property
+    @cached_property
     def entry_ids(self) -> tuple[str, ...]:
         """Entry ids in retrieval order."""
         return tuple(item.entry.entry_id for item in self.entries)

@@ -28,7 +28,8 @@ def summarise(run: Run, store: RunStore, latencies: dict[str, Latency] | None = 
     """
     builder = SummaryBuilder(run.config, run.sides)
     tally = _SideTally(run.sides)
-    for outcome in outcomes(run, store):
+    for replayed in store.sessions(run.run_id, with_pools=False):
+        outcome = diff_session(replayed, run.sides, run.config)
         builder.add(outcome)
         tally.add(outcome)
     summary = builder.finish(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from shadowdiff.records import (
@@ -51,11 +51,15 @@ def turn_row(run_id: str, session: Session, replayed: ReplayedTurn) -> dict[str,
     }
 
 
-def text_rows(pool: Pool) -> Iterator[dict[str, Any]]:
-    """Rows of `entry_texts`, one per entry of the pool whose text may be stored."""
-    for entry in (item.entry for item in pool.entries):
-        if entry.missing_text is None:
-            yield {"content_hash": bytes.fromhex(entry.content_hash), "title": entry.title, "body": entry.body}
+def texts_of(pools: Iterable[Pool]) -> dict[str, Entry]:
+    """The entries of these pools whose text may be stored, one per content hash."""
+    entries = {item.entry.content_hash: item.entry for pool in pools for item in pool.entries}
+    return {content: entry for content, entry in entries.items() if entry.missing_text is None}
+
+
+def text_row(entry: Entry) -> dict[str, Any]:
+    """A row of `entry_texts`."""
+    return {"content_hash": bytes.fromhex(entry.content_hash), "title": entry.title, "body": entry.body}
 
 
 def ranking_rows(run_id: str, replayed: ReplayedTurn) -> Iterator[dict[str, Any]]:
@@ -103,8 +107,9 @@ def sessions_from_rows(
         failed[row.turn_id].append(row)
     org_of = {head.session_id: head.org_id for head in heads}
     replayed: dict[str, list[ReplayedTurn]] = defaultdict(list)
+    entries = _Entries(texts)
     for row in turns:
-        pool = _pool(row, org_of[row.session_id], texts)
+        pool = _pool(row, org_of[row.session_id], entries)
         replayed[row.session_id].append(_replayed_turn(row, pool, by_turn[row.turn_id], failed[row.turn_id]))
     return {head.session_id: _replayed_session(head, replayed[head.session_id]) for head in heads}
 
@@ -127,28 +132,47 @@ def _replayed_turn(row: Row[Any], pool: Pool, ranked: Sequence[Row[Any]], failed
 
 
 def _turn(row: Row[Any]) -> Turn:
-    turn = Turn(row.turn_id, row.position, row.query or "", row.asked_at, row.search_query, row.answer)
-    turn = replace(turn, served=None if row.served is None else tuple(row.served), served_by=row.served_by)
-    if row.query is not None:
-        return turn
-    return replace(turn, original_hash=row.query_hash.hex(), missing_text=MissingText.NOT_STORED)
+    is_stored = row.query is not None
+    return Turn(
+        turn_id=row.turn_id,
+        position=row.position,
+        query=row.query or "",
+        asked_at=row.asked_at,
+        search_query=row.search_query,
+        answer=row.answer,
+        served=None if row.served is None else tuple(row.served),
+        served_by=row.served_by,
+        original_hash=None if is_stored else row.query_hash.hex(),
+        missing_text=None if is_stored else MissingText.NOT_STORED,
+    )
 
 
-def _pool(row: Row[Any], org_id: str, texts: Mapping[bytes, tuple[str, str]]) -> Pool:
-    items = zip(row.pool_entry_ids, row.pool_contents, row.pool_scores, strict=True)
+def _pool(row: Row[Any], org_id: str, entries: _Entries) -> Pool:
     # A run without texts shows none that another run has stored: it may have stored them redacted.
-    known = {} if row.query is None else texts
+    made = entries.of if row.query is not None else entries.textless
+    items = zip(row.pool_entry_ids, row.pool_contents, row.pool_scores, strict=True)
     return Pool(
         tuple(
-            PoolEntry(_entry(org_id, entry_id, content, known), rank, score)
+            PoolEntry(made(org_id, entry_id, content), rank, score)
             for rank, (entry_id, content, score) in enumerate(items, start=1)
         ),
         PoolOrigin(row.pool_origin),
     )
 
 
-def _entry(org_id: str, entry_id: str, content: bytes, texts: Mapping[bytes, tuple[str, str]]) -> Entry:
-    """With the hash of the text that was ranked: what is stored under it may be redacted."""
-    title, body = texts.get(content, ("", ""))
-    missing = None if content in texts else MissingText.NOT_STORED
-    return Entry(org_id, entry_id, title, body, original_hash=content.hex(), missing_text=missing)
+class _Entries:
+    """Entries with the hash of the text that was ranked: what is stored under it may be redacted. Each is made once."""
+
+    def __init__(self, texts: Mapping[bytes, tuple[str, str]]) -> None:
+        self._texts = texts
+        self.of = cache(self._made)
+        self.textless = cache(_textless)
+
+    def _made(self, org_id: str, entry_id: str, content: bytes) -> Entry:
+        if content not in self._texts:
+            return _textless(org_id, entry_id, content)
+        return Entry(org_id, entry_id, *self._texts[content], original_hash=content.hex())
+
+
+def _textless(org_id: str, entry_id: str, content: bytes) -> Entry:
+    return Entry(org_id, entry_id, "", "", original_hash=content.hex(), missing_text=MissingText.NOT_STORED)

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import LargeBinary, exists, func, insert, literal, select, text, update
+from sqlalchemy import LargeBinary, cast, exists, func, insert, literal, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import DBAPIError
 
@@ -32,12 +32,18 @@ from shadowdiff.store.schema import (
     runs,
     score_cache,
 )
-from shadowdiff.store.statements import batches, hashes, texts
+from shadowdiff.store.statements import batches, given_rows, hashes, texts
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Engine, Insert, Row, Update
+    from sqlalchemy import Column, ColumnElement, Connection, Engine, Insert, Row
+    from sqlalchemy.dialects.postgresql import Insert as Upsert
+    from sqlalchemy.sql.dml import ReturningUpdate
 
 SESSIONS_PER_READ = 64
+TEXTS_REMEMBERED = 1 << 17
+POOL = frozenset({"pool_entry_ids", "pool_contents", "pool_scores"})
+REPLAYED = ("session_id", "org_id", "started_at", "tags", "turns")
+"""Columns of a session that is replayed and no longer only planned."""
 LATEST = "latest"
 UNLIMITED_IDLENESS = text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
 T = TypeVar("T")
@@ -58,6 +64,8 @@ class RunStore:
         self._engine = engine
         self._retries = retries or Retries()
         self._hold: _Hold | None = None
+        self._texts_held: set[str] = set()
+        """Hashes of texts that this process has stored: a night's pools name the same ones again and again."""
 
     def create(self, run: Run, session_ids: Sequence[str]) -> None:
         """Store a run before anything is computed, with the sessions it will replay, in order."""
@@ -68,11 +76,8 @@ class RunStore:
             sides = enumerate(run.sides)
             _write(connection, insert(run_sides), (_side_row(run.run_id, place, side) for place, side in sides))
             planned = enumerate(session_ids, start=1)
-            _write(
-                connection,
-                insert(run_sessions),
-                ({"run_id": run.run_id, "position": place, "session_id": name} for place, name in planned),
-            )
+            rows = ({"run_id": run.run_id, "position": place, "session_id": name} for place, name in planned)
+            _write(connection, insert(run_sessions), rows)
 
         self._transaction("storing the run", work)
 
@@ -82,23 +87,26 @@ class RunStore:
 
     def drop_sessions(self, run_id: str, session_ids: Sequence[str]) -> None:
         """Forget planned sessions that the source no longer has."""
-        where = (run_sessions.c.run_id == run_id, run_sessions.c.session_id.in_(session_ids))
+        where = (run_sessions.c.run_id == run_id, run_sessions.c.session_id == func.any(texts(session_ids)))
         statement = run_sessions.delete().where(*where, run_sessions.c.turns.is_(None))
         self._transaction("updating the run", lambda connection: connection.execute(statement))
 
     def save(self, run_id: str, replayed: Sequence[ReplayedSession]) -> None:
         """Store replayed sessions: all of these or none. Sessions that are stored already are left as they are."""
+        written: set[str] = set()
 
         def work(connection: Connection) -> None:
             # After a connection that was lost while it committed, this may be the second time.
-            pending = [item for item in replayed if connection.execute(_mark_replayed(run_id, item)).rowcount]
-            _write_texts(connection, pending)
+            marked = set(connection.scalars(_mark_replayed(run_id, replayed))) if replayed else ()
+            pending = [item for item in replayed if item.session.session_id in marked]
+            written.update(self._write_texts(connection, pending))
             turns = [(item.session, turn) for item in pending for turn in item.turns]
             _write(connection, insert(run_turns), (rows.turn_row(run_id, session, turn) for session, turn in turns))
             _write(connection, insert(rankings), (row for _, turn in turns for row in rows.ranking_rows(run_id, turn)))
             _write(connection, insert(failures), (row for _, turn in turns for row in rows.failure_rows(run_id, turn)))
 
         self._transaction("storing rankings", work)
+        self._texts_held |= written
 
     def finish(self, run_id: str, status: RunStatus, summary: RunSummary | None, finished_at: datetime | None) -> None:
         """Record how the run ended."""
@@ -138,15 +146,38 @@ class RunStore:
         """Ids of the run's replayed sessions, in the order in which they were planned."""
         return self._planned(run_id, run_sessions.c.turns.is_not(None))
 
-    def sessions(self, run_id: str, session_ids: Sequence[str] | None = None) -> Iterator[ReplayedSession]:
+    def sessions(
+        self, run_id: str, session_ids: Sequence[str] | None = None, *, with_pools: bool = True
+    ) -> Iterator[ReplayedSession]:
         """Replayed sessions in the order given, a batch in memory at a time; five statements a batch.
 
+        Without pools, which are most of what is stored, every pool is empty but for its origin.
         Raises ConfigError for a session that the run has not replayed.
         """
         wanted = self.order(run_id) if session_ids is None else session_ids
         for start in range(0, len(wanted), SESSIONS_PER_READ):
             batch = wanted[start : start + SESSIONS_PER_READ]
-            yield from self._transaction("reading rankings", partial(_read_sessions, run_id=run_id, session_ids=batch))
+            read = partial(_read_sessions, run_id=run_id, session_ids=batch, with_pools=with_pools)
+            yield from self._transaction("reading rankings", read)
+
+    def _write_texts(self, connection: Connection, replayed: Sequence[ReplayedSession]) -> set[str]:
+        """Each distinct text once, however many nights name it; in one order, so that concurrent runs cannot deadlock.
+
+        Redacted texts take the place of what earlier nights stored in the clear.
+        Returns the hashes that need not be sent again.
+        """
+        pools = [turn.pool for item in replayed for turn in item.turns]
+        is_redacted = any(item.entry.original_hash for pool in pools for item in pool.entries)
+        named = rows.texts_of(pools)
+        if is_redacted:
+            _write(connection, _redacting(), (rows.text_row(named[key]) for key in sorted(named)))
+            return set()
+        if len(self._texts_held) > TEXTS_REMEMBERED:
+            self._texts_held.clear()
+        new = named.keys() - self._texts_held
+        statement = upsert(entry_texts).on_conflict_do_nothing()
+        _write(connection, statement, (rows.text_row(named[key]) for key in sorted(new)))
+        return new
 
     def labels(self, run_id: str) -> list[Label]:
         """Labels of the run's turns, in the run's order, then by entry id; the newest where an entry has several."""
@@ -296,32 +327,25 @@ def _side_row(run_id: str, position: int, side: Side) -> dict[str, Any]:
     return row | {"fingerprint": side.fingerprint, "min_score": side.min_score}
 
 
-def _mark_replayed(run_id: str, replayed: ReplayedSession) -> Update:
-    """Touches a session only once."""
-    session = replayed.session
+def _mark_replayed(run_id: str, replayed: Sequence[ReplayedSession]) -> ReturningUpdate[Any]:
+    """Touches a session only once, and returns the ids of those that it touched."""
     columns = run_sessions.c
+    given = given_rows(run_sessions, REPLAYED, [_replayed_row(item) for item in replayed]).c
     return (
         update(run_sessions)
-        .where(columns.run_id == run_id, columns.session_id == session.session_id, columns.turns.is_(None))
-        .values(
-            org_id=session.org_id, started_at=session.started_at, tags=dict(session.tags), turns=len(replayed.turns)
-        )
+        .where(columns.run_id == run_id, columns.session_id == given.session_id, columns.turns.is_(None))
+        .values({name: given[name] for name in REPLAYED if name != "session_id"})
+        .returning(columns.session_id)
     )
 
 
-def _write_texts(connection: Connection, replayed: Sequence[ReplayedSession]) -> None:
-    """Each distinct text once, however many nights name it; in one order, so that concurrent runs cannot deadlock.
-
-    Redacted texts take the place of what earlier nights stored in the clear.
-    """
-    pools = [turn.pool for item in replayed for turn in item.turns]
-    by_hash = {row["content_hash"]: row for pool in pools for row in rows.text_rows(pool)}
-    is_redacted = any(item.entry.original_hash for pool in pools for item in pool.entries)
-    statement = _redacting() if is_redacted else upsert(entry_texts).on_conflict_do_nothing()
-    _write(connection, statement, (by_hash[key] for key in sorted(by_hash)))
+def _replayed_row(replayed: ReplayedSession) -> dict[str, Any]:
+    session = replayed.session
+    facts = (session.session_id, session.org_id, session.started_at, dict(session.tags), len(replayed.turns))
+    return dict(zip(REPLAYED, facts, strict=True))
 
 
-def _redacting() -> Insert:
+def _redacting() -> Upsert:
     """Writes over a stored text with one that is not what its hash says, and with no other."""
     statement = upsert(entry_texts)
     given, stored = statement.excluded, entry_texts.c
@@ -336,18 +360,24 @@ def _redacting() -> Insert:
 
 
 def _write(connection: Connection, statement: Insert, values: Iterable[dict[str, Any]]) -> None:
+    """Insert the rows, which all have the same columns: a statement for many, one round trip each."""
     for batch in batches(values):
-        connection.execute(statement, batch)
+        names = list(batch[0])
+        given = given_rows(statement.table, names, batch)
+        connection.execute(statement.from_select(names, select(*given.c)))
 
 
-def _read_sessions(connection: Connection, run_id: str, session_ids: Sequence[str]) -> list[ReplayedSession]:
+def _read_sessions(
+    connection: Connection, run_id: str, session_ids: Sequence[str], *, with_pools: bool
+) -> list[ReplayedSession]:
     wanted = texts(session_ids)
     heads = select(run_sessions).where(
         run_sessions.c.run_id == run_id,
         run_sessions.c.session_id == func.any(wanted),
         run_sessions.c.turns.is_not(None),
     )
-    turns = select(run_turns).where(run_turns.c.run_id == run_id, run_turns.c.session_id == func.any(wanted))
+    columns = run_turns.c if with_pools else [_empty(item) if item.name in POOL else item for item in run_turns.c]
+    turns = select(*columns).where(run_turns.c.run_id == run_id, run_turns.c.session_id == func.any(wanted))
     turn_rows = list(connection.execute(turns.order_by(run_turns.c.session_id, run_turns.c.position)))
     turn_ids = texts([row.turn_id for row in turn_rows])
     ranked = select(rankings).where(rankings.c.run_id == run_id, rankings.c.turn_id == func.any(turn_ids))
@@ -365,8 +395,15 @@ def _read_sessions(connection: Connection, run_id: str, session_ids: Sequence[st
     return [by_session[session_id] for session_id in session_ids]
 
 
+def _empty(column: Column[Any]) -> ColumnElement[Any]:
+    """An array column's place, with nothing in it."""
+    return cast(literal_column("'{}'"), column.type).label(column.name)
+
+
 def _read_texts(connection: Connection, turn_rows: Sequence[Row[Any]]) -> dict[bytes, tuple[str, str]]:
     wanted = sorted({content for row in turn_rows for content in row.pool_contents})
+    if not wanted:
+        return {}
     statement = select(entry_texts).where(entry_texts.c.content_hash == func.any(hashes(wanted)))
     return {row.content_hash: (row.title, row.body) for row in connection.execute(statement)}
 
