@@ -34,6 +34,11 @@ class OrgLexicon:
         self._terms = _terms(texts)
         self._index = _indexed(self._terms)
 
+    @property
+    def size(self) -> int:
+        """Entries of the org."""
+        return len(self._entry_ids)
+
     def scores(self, query: str, documents: Sequence[str]) -> Sequence[float]:
         """BM25 of each document, in input order; 0.0 where it shares no term with the query.
 

@@ -12,7 +12,8 @@ from shadowdiff.protocols import KnowledgeBase, ListingReranker
 from shadowdiff.records import Entry, Pool, PoolEntry, PoolOrigin, RecordedEntry, Session, Turn
 from shadowdiff.runs import RunConfig
 
-LEXICONS_KEPT = 16
+ENTRIES_KEPT = 100_000
+"""Over all orgs whose BM25 index is kept; about a kilobyte each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class BuiltPool:
 
 
 class Lexicons:
-    """BM25 indexes by org, built on first use; the least recently used goes when there are too many."""
+    """BM25 indexes by org, built on first use; the least recently used go when they hold too many entries."""
 
     def __init__(self, knowledge: KnowledgeBase) -> None:
         self._knowledge = knowledge
@@ -37,7 +38,7 @@ class Lexicons:
         """The index over the org's whole knowledge base."""
         lexicon = self._built.pop(org_id, None) or OrgLexicon(self._knowledge.org_entries(org_id))
         self._built[org_id] = lexicon
-        if len(self._built) > LEXICONS_KEPT:
+        while len(self._built) > 1 and sum(kept.size for kept in self._built.values()) > ENTRIES_KEPT:
             del self._built[next(iter(self._built))]
         return lexicon
 

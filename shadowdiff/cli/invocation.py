@@ -11,9 +11,12 @@ from shadowdiff.config import Settings, load_settings
 from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from shadowdiff.retry import Retries
     from shadowdiff.sources.mapping import SourceMapping
     from shadowdiff.sources.postgres import PostgresSource
+    from shadowdiff.store.migrate import SchemaStatus
     from shadowdiff.store.runs import RunStore
 
 
@@ -26,6 +29,7 @@ class Invocation:
     """Whatever is configured, use the embedded server: the sample must never be written into somebody's production."""
 
     _patience: dict[str, Retries] = field(default_factory=dict)
+    _statuses: dict[str, SchemaStatus] = field(default_factory=dict)
 
     @cached_property
     def settings(self) -> Settings:
@@ -92,7 +96,7 @@ class Invocation:
         mapping = self.mapping
         engine = source_engine(self.source_url, self.settings.limits)
         if mapping.is_own:
-            require_current(engine, "source")
+            require_current(engine, "source", found=self._status(self.source_url, engine))
         return PostgresSource(engine, mapping, retries=self._retries(self.source_url))
 
     @cached_property
@@ -103,7 +107,7 @@ class Invocation:
         from shadowdiff.store.runs import RunStore
 
         engine = store_engine(self.store_url, self.settings.limits)
-        require_current(engine, "store")
+        require_current(engine, "store", found=self._status(self.store_url, engine))
         return RunStore(engine, retries=self._retries(self.store_url))
 
     def _retries(self, url: str) -> Retries:
@@ -114,6 +118,14 @@ class Invocation:
         if url not in self._patience:
             self._patience[url] = Retries(self.settings.limits.retry_for, on_wait=diagnostics.warning)
         return self._patience[url]
+
+    def _status(self, url: str, engine: Engine) -> SchemaStatus:
+        """Where a database's tables stand, asked once however often it is opened."""
+        from shadowdiff.store.migrate import status
+
+        if url not in self._statuses:
+            self._statuses[url] = status(engine)
+        return self._statuses[url]
 
     @cached_property
     def _embedded_url(self) -> str:
@@ -128,7 +140,9 @@ class Invocation:
             diagnostics.note(f"starting the embedded Postgres in {home}")
         url = ensure_running(home)
         engine = store_engine(url)
-        if any(status(engine).lacks(branch) for branch in BRANCHES):
-            upgrade(engine)
+        found = status(engine)
+        if any(found.lacks(branch) for branch in BRANCHES):
+            found = upgrade(engine)
+        self._statuses[url] = found
         engine.dispose()
         return url

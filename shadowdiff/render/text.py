@@ -32,6 +32,9 @@ UNSAFE = re.compile(f"[{_UNSAFE}]")
 _SHOWN_OTHERWISE = re.compile(f"\r\n|[{_UNSAFE}{_PRIVATE}{_SPACES}{_ZWNJ}{_ZWJ}]")
 _SPACE = re.compile(f"\r\n|[\n\t{_SPACES}]")
 
+_NARROW = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02ff\u2010-\u2027\u2190-\u2193\u2500-\u257f\u25b8]*")
+"""Characters of one cell that join with nothing: Latin, and the signs that we draw with. All else is measured."""
+
 
 def visible(text: str) -> str:
     """The text with every character that would act on a terminal, or hide in it, spelled out.
@@ -50,7 +53,7 @@ def one_line(text: str) -> str:
 
 def cells(text: str) -> int:
     """Width of a `visible` text."""
-    if text.isascii():
+    if text.isascii() or _NARROW.fullmatch(text):
         return len(text)
     return sum(width for _, _, width in _clusters(text))
 
@@ -121,7 +124,7 @@ def _broken(text: str, width: int) -> tuple[str, str]:
 
 def _head(text: str, limit: int) -> tuple[str, int]:
     """The longest prefix of whole clusters within `limit` cells, and where in `text` it ends."""
-    if text.isascii():
+    if text.isascii() or _NARROW.fullmatch(text):
         kept = text[: max(limit, 0)]
         return kept, len(kept)
     parts: list[str] = []

@@ -70,9 +70,14 @@ class PostgresSource:
 
         Ids of the window that are not stored (any more) yield nothing.
         """
-        selected = self._selected(window)
+        # A batch's ids need no selecting: they are read in order, and those that are not there yield nothing.
+        is_one_batch = window == Window(session_ids=window.session_ids) and self._is_a_batch(window.session_ids)
+        selected = list(dict.fromkeys(window.session_ids)) if is_one_batch else self._selected(window)
         for start in range(0, len(selected), self._sessions_per_batch):
             yield from self._batch(selected[start : start + self._sessions_per_batch])
+
+    def _is_a_batch(self, session_ids: Sequence[str]) -> bool:
+        return 0 < len(session_ids) <= self._sessions_per_batch
 
     def entries(self, wanted: Mapping[str, set[str]]) -> dict[tuple[str, str], Entry]:
         """Entries by (org id, entry id); ids that are not stored are absent. One statement."""

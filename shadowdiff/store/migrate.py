@@ -106,9 +106,12 @@ def _alone(connection: Connection) -> Iterator[None]:
         connection.commit()
 
 
-def require_current(engine: Engine, *branches: Branch) -> None:
-    """Raise StoreError, saying what to run, unless these branches' tables are this version's."""
-    found = status(engine)
+def require_current(engine: Engine, *branches: Branch, found: SchemaStatus | None = None) -> None:
+    """Raise StoreError, saying what to run, unless these branches' tables are this version's.
+
+    `found` is what `status` said a moment ago; None: it is asked.
+    """
+    found = found or status(engine)
     lacking = next((branch for branch in branches if found.lacks(branch)), None)
     if lacking is not None:
         raise StoreError(f"{masked(engine.url)} {_state(found, lacking)}; run: shadowdiff db upgrade")
