@@ -109,7 +109,7 @@ def test_statements_do_not_grow_with_turns(empty_url: str, empty_engine: Engine)
             source.nearest({turn.turn_id: session.org_id for turn in session.turns}, 10)
         counts[name] = len(seen)
     engine.dispose()
-    assert counts == {"small": 15, "large": 15}
+    assert counts == {"small": 13, "large": 13}
 
 
 def test_the_newest_sessions_are_found_through_the_index(empty_url: str, empty_engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -249,6 +250,24 @@ def test_a_save_is_all_or_nothing(store: RunStore) -> None:
     store.save(RUN.run_id, [first])
     store.save(RUN.run_id, [first])  # as after a connection that was lost while it committed
     assert list(store.sessions(RUN.run_id)) == [first]
+
+
+def test_without_pools_all_else_comes_back(store: RunStore) -> None:
+    """What summing up needs is there; a pool keeps its origin only."""
+    store.create(RUN, [FULL.session.session_id])
+    store.save(RUN.run_id, [FULL])
+    (found,) = store.sessions(RUN.run_id, with_pools=False)
+    bare = tuple(replace(turn, pool=Pool((), turn.pool.origin)) for turn in FULL.turns)
+    assert found == replace(FULL, turns=bare)
+
+
+def test_scores_that_are_no_numbers_are_stored_as_they_are(store: RunStore) -> None:
+    """A retrieval score of infinity, which a source may hold, survives; it never costs the run its rankings."""
+    pool = Pool((PoolEntry(entry("e"), 1, math.inf), PoolEntry(entry("f"), 2, -math.inf)), PoolOrigin.RECORDED)
+    store.create(RUN, ["s1"])
+    store.save(RUN.run_id, [replayed("s1", replace(replayed_turn("t1", 1, ("e", "f")), pool=pool))])
+    (found,) = store.sessions(RUN.run_id)
+    assert found.turns[0].pool == pool
 
 
 def test_a_session_that_the_run_has_not_replayed_is_refused(store: RunStore) -> None:

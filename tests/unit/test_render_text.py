@@ -7,8 +7,9 @@ import sys
 import unicodedata
 
 import pytest
+from rich.cells import get_character_cell_size
 
-from shadowdiff.render.text import UNSAFE, cells, clip, fit, one_line, visible, wrap
+from shadowdiff.render.text import _NARROW, UNSAFE, _clusters, cells, clip, fit, one_line, visible, wrap
 
 FAMILY = "👩\u200d👩\u200d👧"
 
@@ -134,3 +135,13 @@ def test_piled_up_accents_do_not_flood_a_cell() -> None:
 def test_a_line_of_a_megabyte_is_cut() -> None:
     """Text without spaces or ends is cut to its cells like any other."""
     assert cells(fit(one_line("é\x1b日" * 300_000), 30)) == 30
+
+
+def test_characters_that_are_not_measured_take_one_cell() -> None:
+    """What the short way counts as one cell is one when measured, shown as it is, and a cluster of its own."""
+    narrow = [char for char in map(chr, range(0x110000)) if _NARROW.fullmatch(char)]
+    assert len(narrow) > 500
+    assert {get_character_cell_size(char) for char in narrow} == {1}
+    assert visible("".join(narrow)) == "".join(narrow)
+    together = "".join(narrow)
+    assert [width for _, _, width in _clusters(together)] == [1] * len(narrow)
