@@ -104,6 +104,10 @@ class Options:
             raise SpecError(f"{key}={value} in '{self._spec}': must be one of {', '.join(choices)}")
         return value
 
+    def chosen(self, key: str, choices: Sequence[str]) -> str | None:
+        """One of `choices`; None where the spec says nothing."""
+        return self.choice(key, choices, choices[0]) if key in self._given else self.text(key) or None
+
     def integer(self, key: str, default: int, minimum: int = 1) -> int:
         """A whole number, at least `minimum` if it is given."""
         value = self.text(key)

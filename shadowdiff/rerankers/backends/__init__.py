@@ -12,9 +12,13 @@ from weakref import WeakValueDictionary
 
 from shadowdiff.rerankers.backends.files import external_files
 from shadowdiff.rerankers.engine import Backend, Engine
+from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.pairs import text_tokenizer
 
-MODULES = {"ort": "shadowdiff.rerankers.backends.ort"}
+MODULES = {
+    "ort": "shadowdiff.rerankers.backends.ort",
+    "openvino": "shadowdiff.rerankers.backends.openvino",
+}
 _ENGINES: WeakValueDictionary[tuple[object, ...], Engine] = WeakValueDictionary()
 
 
@@ -24,6 +28,11 @@ class OnnxFiles:
 
     model: Path
     tokenizer: Path
+
+    @property
+    def contents(self) -> str:
+        """SHA-256 of everything that decides the scores. Reads it all. Raises ConfigError."""
+        return fingerprint("onnx/2", files=self.fingerprinted)
 
     @property
     def fingerprinted(self) -> list[Path]:
@@ -40,6 +49,8 @@ class LoadOptions:
     dtype: str
     """What it computes in: fp32, bf16, fp16 or int8."""
     threads: int
+    device: str = "cpu"
+    """cpu or cuda."""
 
 
 def load_backend(files: OnnxFiles, options: LoadOptions) -> Backend:

@@ -8,10 +8,16 @@ from pathlib import Path
 
 from shadowdiff.errors import ConfigError
 
+MODEL_FILE = "model.onnx"
+VARIANTS = {"fused": "model.fused.onnx", "int8w": "model.int8w.onnx", "int8": "model.int8.onnx"}
+"""Files beside MODEL_FILE that `shadowdiff optimize` writes: with fused operators, with weights kept in 8 bits and
+computed with in floats, and dynamically quantised: computed with in 8 bits."""
 NO_WEIGHTS = frozenset({".json", ".md", ".onnx", ".safetensors", ".txt"})
 """Files that lie beside many models and are never an ONNX model's outside weights."""
 QUANTIZED_ACTIVATIONS = b"\x22\x0eQuantizeLinear"
 """A node of operator QuantizeLinear, as protobuf writes it: field 4 of NodeProto, 14 bytes."""
+QUANTIZED_AS_THEY_COME = b"\x22\x15DynamicQuantizeLinear"
+"""The same of DynamicQuantizeLinear, whose scale is worked out per call, over the whole batch."""
 
 
 def external_files(model: Path) -> list[Path]:
@@ -22,7 +28,7 @@ def external_files(model: Path) -> list[Path]:
 
 def quantizes_activations(model: Path) -> bool:
     """Whether the model computes in 8 bits, rather than only keep its weights in them. Raises ConfigError."""
-    return _holds(model, QUANTIZED_ACTIVATIONS)
+    return _holds(model, QUANTIZED_ACTIVATIONS) or _holds(model, QUANTIZED_AS_THEY_COME)
 
 
 def _holds(file: Path, needle: bytes) -> bool:

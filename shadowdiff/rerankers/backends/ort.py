@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from shadowdiff.rerankers.backends import LoadOptions, OnnxFiles
 
 INTEGERS = {"tensor(int64)": "int64", "tensor(int32)": "int32"}
+PROVIDERS: dict[str, list[Any]] = {
+    "cpu": ["CPUExecutionProvider"],
+    # Without this, float32 products are rounded to 10 bits of mantissa on newer GPUs.
+    "cuda": [("CUDAExecutionProvider", {"use_tf32": "0"})],
+}
 SILENT = 4
 """ONNX Runtime's severity for fatal errors only: its errors reach the user through exceptions."""
 
@@ -55,6 +60,20 @@ def _session(files: OnnxFiles, how: LoadOptions) -> Any:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(SILENT)
+    providers = PROVIDERS[how.device]
+    try:
+        session = onnxruntime.InferenceSession(str(files.model), _options(files, how), providers=providers)
+    except Exception as error:
+        raise ConfigError(f"{files.model} is not an ONNX model that can be loaded: {first_line(error)}") from error
+    if how.device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
+        # ONNX Runtime goes on with the processor where it finds no GPU, and says so to nobody.
+        raise ConfigError("device=cuda: ONNX Runtime finds no GPU that it can use here; leave device out")
+    return session
+
+
+def _options(files: OnnxFiles, how: LoadOptions) -> Any:
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = SILENT
     options.intra_op_num_threads = how.threads
@@ -62,7 +81,6 @@ def _session(files: OnnxFiles, how: LoadOptions) -> Any:
     if not quantizes_activations(files.model):
         # Weight-only 8-bit models are expanded to float32 once at load, instead of at every call.
         options.add_session_config_entry("session.disable_quant_qdq", "1")
-    try:
-        return onnxruntime.InferenceSession(str(files.model), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ConfigError(f"{files.model} is not an ONNX model that can be loaded: {first_line(error)}") from error
+    if how.dtype == "bf16":
+        options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", "1")
+    return options
