@@ -31,6 +31,14 @@ settings.register_profile("shadowdiff", deadline=None)
 settings.load_profile("shadowdiff")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is remembered of this machine, and models as OpenVINO compiles them, stay out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @dataclass(frozen=True)
 class Finished:
     """A command that ended."""

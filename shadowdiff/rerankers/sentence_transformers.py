@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from shadowdiff.cores import usable_cores
 from shadowdiff.errors import ConfigError, PlainRerankerError, SpecError, first_line
 from shadowdiff.protocols import Network, PairScores, ScoreRequest
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
@@ -24,7 +25,10 @@ from shadowdiff.rerankers.spec import Options, Spec
 
 DESCRIPTION = "sentence-transformers CrossEncoder: st:DIRECTORY_OR_ID"
 EXTRA = ("sentence_transformers", "sentence-transformers")
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""torch's names by those that `onnx:` uses; either may stand in a spec."""
+THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Where users say themselves how many threads torch computes with."""
 BATCH_SIZE = 32
 LIBRARIES = ("huggingface_hub", "sentence_transformers", "transformers")
 
@@ -139,6 +143,8 @@ class SentenceTransformersReranker:
     def _model(self) -> Any:
         from sentence_transformers import CrossEncoder
 
+        _check_device(self._options.device)
+        _respect_quota()
         source = str(self._directory) if self._directory.is_dir() else self.spec.target
         with quiet(), load_errors(self.spec):
             model = CrossEncoder(
@@ -153,6 +159,26 @@ class SentenceTransformersReranker:
         limits = (model.tokenizer.model_max_length, _positions(model.model.config), self._options.max_length)
         model.tokenizer.model_max_length = min(int(limit) for limit in limits if limit)
         return model
+
+
+def _check_device(device: str | None) -> None:
+    """Raise ConfigError where a GPU is asked for and torch has none."""
+    torch: Any = import_module("torch")
+    if device and device.partition(":")[0] == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"device={device}: torch finds no GPU that it can use here; leave device out, or install torch for CUDA"
+        )
+
+
+def _respect_quota() -> None:
+    """No more threads than the cores that a container may use: torch counts the host's.
+
+    Only ever fewer: torch itself takes a thread per physical core, and whoever
+    has set a number, in the environment or in this process, meant it.
+    """
+    torch: Any = import_module("torch")
+    if torch.get_num_threads() > usable_cores() and not any(os.environ.get(name) for name in THREAD_SETTINGS):
+        torch.set_num_threads(usable_cores())
 
 
 def _as_it_is(logits: Any) -> Any:
@@ -195,11 +221,12 @@ def _offsets(tokenizer: Any, text: str) -> list[tuple[int, int]]:
 
 
 def build(spec: Spec, context: BuildContext) -> SentenceTransformersReranker:
-    """`st:MODEL[,device=…][,dtype=float32|bfloat16|float16][,max_length=N][,revision=…][,batch_size=32][,input=…]`."""
+    """`st:MODEL[,device=…][,dtype=fp32|bf16|fp16][,max_length=N][,revision=…][,batch_size=32][,input=…]`."""
     options = Options(spec)
+    dtype = options.choice("dtype", [*DTYPES, *DTYPES.values()], "fp32")
     load = LoadOptions(
         device=options.text("device") or None,
-        dtype=options.choice("dtype", DTYPES, "float32"),
+        dtype=DTYPES.get(dtype, dtype),
         revision=options.text("revision") or None,
         max_length=options.integer("max_length", 0, minimum=8) or None,
         batch_size=options.integer("batch_size", BATCH_SIZE),

@@ -18,6 +18,9 @@ from shadowdiff.sources.bundle import Bundle
 from tests.conftest import MODEL
 from tests.contract.tiny_models import save_bag_of_tokens, write_config
 
+BACKENDS = pytest.mark.parametrize("backend", ["ort", "openvino"])
+"""What must hold whichever runtime computes."""
+
 
 def onnx_of(path: Path, **options: object) -> OnnxCrossEncoder:
     """The kind over a path, on one thread unless told otherwise."""
@@ -34,23 +37,27 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_bag_of_tokens(tmp_path_factory.mktemp("bag"))
 
 
-def test_canonical_scores_of_the_sample_model() -> None:
+@BACKENDS
+def test_canonical_scores_of_the_sample_model(backend: str) -> None:
     """The sample model's logits are these, whichever machine computes them."""
     documents = [
         "Customer data is encrypted at rest with AES-256.",
         "Our offices are closed on public holidays.",
         "Pricing starts at 40 dollars per seat and month.",
     ]
-    scores = onnx_of(MODEL).score("How is customer data encrypted at rest?", documents)
+    scores = onnx_of(MODEL, backend=backend, dtype="fp32").score("How is customer data encrypted at rest?", documents)
     assert list(scores) == pytest.approx([3.8521, -4.0620, -3.7053], abs=1e-3)
 
 
-def test_logit_is_that_of_the_pair(bag: Path) -> None:
+@BACKENDS
+def test_logit_is_that_of_the_pair(bag: Path, backend: str) -> None:
     """The score is the model's output for [CLS] query [SEP] document [SEP], worked out by hand."""
     weights = np.random.default_rng(7).normal(size=(30_522, 1)).astype(np.float32)
     cls, sep, data, price = 101, 102, 2951, 3976
     expected = weights[[cls, data, sep, price, sep], 0].sum()
-    assert onnx_of(bag).score("data", ["price"])[0] == pytest.approx(float(expected), abs=1e-5)
+    assert onnx_of(bag, backend=backend, dtype="fp32").score("data", ["price"])[0] == pytest.approx(
+        float(expected), abs=1e-5
+    )
 
 
 def test_batches_do_not_move_scores(sample: Bundle) -> None:
@@ -66,19 +73,22 @@ def test_batches_do_not_move_scores(sample: Bundle) -> None:
         assert list(one.scores) == pytest.approx(list(other.scores), abs=1e-4)
 
 
-def test_scores_come_back_in_order(bag: Path) -> None:
+@BACKENDS
+@pytest.mark.parametrize("threads", [1, 2])
+def test_scores_come_back_in_order(bag: Path, backend: str, threads: int) -> None:
     """Pairs are sorted by length and freed of repeats inside, and every score finds its place again."""
     words = ("data", "price", "a much longer document about data and prices", "data", "", "office hours")
     requests = [ScoreRequest(query, words) for query in ("how", "why is that so", "how")]
-    reranker = onnx_of(bag, batch_tokens=24)
+    reranker = onnx_of(bag, batch_tokens=24, backend=backend, threads=threads)
     for request, answer in zip(requests, reranker.score_batch(requests), strict=True):
         one_by_one = [reranker.score(request.query, [document])[0] for document in words]
         assert list(answer.scores) == pytest.approx(one_by_one, abs=1e-5)
 
 
-def test_no_documents_no_scores(bag: Path) -> None:
+@BACKENDS
+def test_no_documents_no_scores(bag: Path, backend: str) -> None:
     """Empty requests are answered with nothing, beside others that are not empty."""
-    reranker = onnx_of(bag)
+    reranker = onnx_of(bag, backend=backend)
     assert list(reranker.score("data", [])) == []
     assert [
         len(answer.scores) for answer in reranker.score_batch([ScoreRequest("a", ()), ScoreRequest("b", ("c",))])
@@ -112,17 +122,21 @@ def test_path_of_a_file_is_as_good_as_its_directory(bag: Path, tmp_path: Path) -
     assert named.fingerprint == onnx_of(bag).fingerprint
 
 
-def test_models_with_int32_inputs_are_fed_int32(bag: Path, tmp_path: Path) -> None:
+@BACKENDS
+def test_models_with_int32_inputs_are_fed_int32(bag: Path, tmp_path: Path, backend: str) -> None:
     """Exports differ in their integer type; the scores do not."""
     save_bag_of_tokens(tmp_path, kind="int32")
-    assert onnx_of(tmp_path).score("data", ["price"]) == onnx_of(bag).score("data", ["price"])
+    given = {"backend": backend, "dtype": "fp32"}
+    assert onnx_of(tmp_path, **given).score("data", ["price"]) == onnx_of(bag, **given).score("data", ["price"])
 
 
-def test_outputs_of_unknown_size_are_judged_by_scoring(bag: Path, tmp_path: Path) -> None:
+@BACKENDS
+def test_outputs_of_unknown_size_are_judged_by_scoring(bag: Path, tmp_path: Path, backend: str) -> None:
     """An output whose second dimension only has a name is judged by what it turns out to be."""
-    reranker = onnx_of(save_bag_of_tokens(tmp_path, declared=("batch", "labels")))
+    given = {"backend": backend, "dtype": "fp32"}
+    reranker = onnx_of(save_bag_of_tokens(tmp_path, declared=("batch", "labels")), **given)
     reranker.prepare()
-    assert reranker.score("data", ["price"]) == onnx_of(bag).score("data", ["price"])
+    assert reranker.score("data", ["price"]) == onnx_of(bag, **given).score("data", ["price"])
 
 
 @pytest.mark.parametrize(
@@ -132,12 +146,13 @@ def test_outputs_of_unknown_size_are_judged_by_scoring(bag: Path, tmp_path: Path
         pytest.param("tokenizer.json", {}, id="tokenizer"),
         pytest.param(None, {"max_length": 100}, id="max_length"),
         pytest.param(None, {"input": "body"}, id="input"),
+        pytest.param(None, {"backend": "openvino"}, id="backend"),
     ],
 )
 def test_fingerprint_changes_with_what_decides_scores(
     bag: Path, tmp_path: Path, changed: str | None, options: dict[str, object]
 ) -> None:
-    """Model, tokenizer, max_length and input form are the fingerprint."""
+    """Model, tokenizer, max_length, input form and backend are the fingerprint."""
     copy = shutil.copytree(bag, tmp_path / "copy")
     if changed:
         with (copy / changed).open("ab") as file:
@@ -149,7 +164,8 @@ def test_fingerprint_ignores_what_does_not(bag: Path, tmp_path: Path) -> None:
     """Where the files lie, how many threads work and how batches are cut change no score and no fingerprint."""
     copy = shutil.copytree(bag, tmp_path / "elsewhere")
     (copy / "README.md").write_text("a card")
-    assert onnx_of(copy, threads=2, batch_tokens=99).fingerprint == onnx_of(bag).fingerprint
+    same = {"threads": 2, "batch_tokens": 99, "backend": "ort", "dtype": "fp32", "device": "cpu"}
+    assert onnx_of(copy, **same).fingerprint == onnx_of(bag).fingerprint
 
 
 @pytest.mark.parametrize("name", ["model.onnx_data", "weights.bin"])
@@ -196,13 +212,16 @@ def test_refuses_a_model_without_tokenizer(bag: Path, tmp_path: Path) -> None:
         onnx_of(tmp_path)
 
 
+@BACKENDS
 @pytest.mark.parametrize("content", [b"", b"not onnx", b"\x08" * 4096])
-def test_refuses_what_is_not_onnx(bag: Path, tmp_path: Path, content: bytes, capfd: pytest.CaptureFixture[str]) -> None:
-    """A broken file is one line, before the first turn, and ONNX Runtime writes nothing of its own."""
+def test_refuses_what_is_not_onnx(
+    bag: Path, tmp_path: Path, content: bytes, backend: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A broken file is one line, before the first turn, and the runtime writes nothing of its own."""
     (tmp_path / "model.onnx").write_bytes(content)
     shutil.copy(bag / "tokenizer.json", tmp_path)
     with pytest.raises(ConfigError, match="is not an ONNX model that can be loaded") as refused:
-        onnx_of(tmp_path).prepare()
+        onnx_of(tmp_path, backend=backend).prepare()
     assert "\n" not in str(refused.value)
     assert capfd.readouterr() == ("", "")
 
@@ -215,24 +234,27 @@ def test_refuses_what_is_no_tokenizer(bag: Path, tmp_path: Path) -> None:
         onnx_of(tmp_path).prepare()
 
 
+@BACKENDS
 @pytest.mark.parametrize(
     "inputs", [("pixels", "attention_mask"), ("input_ids", "attention_mask", "position_ids"), ("input_ids",)]
 )
-def test_refuses_wrong_inputs(tmp_path: Path, inputs: tuple[str, ...]) -> None:
+def test_refuses_wrong_inputs(tmp_path: Path, inputs: tuple[str, ...], backend: str) -> None:
     """A model that reads anything else is told apart by the names of its inputs."""
     save_bag_of_tokens(tmp_path, inputs=inputs)
     with pytest.raises(ConfigError) as refused:
-        onnx_of(tmp_path).prepare()
+        onnx_of(tmp_path, backend=backend).prepare()
     assert f"has the inputs {', '.join(sorted(inputs))}; a cross-encoder has input_ids" in str(refused.value)
 
 
-def test_refuses_inputs_of_a_wrong_type(tmp_path: Path) -> None:
+@BACKENDS
+def test_refuses_inputs_of_a_wrong_type(tmp_path: Path, backend: str) -> None:
     """Token ids are integers."""
     save_bag_of_tokens(tmp_path, kind="float")
-    with pytest.raises(ConfigError, match=r"as tensor\(float\); expected int64 or int32"):
-        onnx_of(tmp_path).prepare()
+    with pytest.raises(ConfigError, match=r"as (tensor\(float\)|f32); expected int64 or int32"):
+        onnx_of(tmp_path, backend=backend).prepare()
 
 
+@BACKENDS
 @pytest.mark.parametrize(
     ("outputs", "declared"),
     [
@@ -241,11 +263,13 @@ def test_refuses_inputs_of_a_wrong_type(tmp_path: Path) -> None:
         pytest.param(2, ("batch", "labels"), id="two classes, found out by scoring"),
     ],
 )
-def test_refuses_wrong_outputs(tmp_path: Path, outputs: int, declared: tuple[str | int, ...] | None) -> None:
+def test_refuses_wrong_outputs(
+    tmp_path: Path, outputs: int, declared: tuple[str | int, ...] | None, backend: str
+) -> None:
     """Two classes or an embedding are no relevance score, and the shape is told before any turn is replayed."""
     save_bag_of_tokens(tmp_path, outputs=outputs, declared=declared)
     with pytest.raises(ConfigError, match=rf"shape \[.*{outputs}\]; it is not a single-logit cross-encoder"):
-        onnx_of(tmp_path).prepare()
+        onnx_of(tmp_path, backend=backend).prepare()
 
 
 def test_refuses_a_broken_config(bag: Path, tmp_path: Path) -> None:
@@ -275,6 +299,10 @@ def test_options(bag: Path) -> None:
     """Unknown options, unknown forms and a missing path are refused at build."""
     with pytest.raises(SpecError, match="unknown option 'fast'"):
         onnx_of(bag, fast=1)
+    with pytest.raises(SpecError, match=r"backend=tvm in .*: must be one of ort, openvino, auto"):
+        onnx_of(bag, backend="tvm")
+    with pytest.raises(SpecError, match=r"dtype=float32 in .*: must be one of fp32, bf16, fp16, int8"):
+        onnx_of(bag, dtype="float32")
     with pytest.raises(SpecError, match=r"must be one of title\+body, body"):
         onnx_of(bag, input="title")
     with pytest.raises(SpecError, match="onnx needs a path"):

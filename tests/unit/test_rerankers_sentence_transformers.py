@@ -106,6 +106,40 @@ def test_dtype_is_used(tiny: Path) -> None:
     assert exact.fingerprint != rounded.fingerprint
 
 
+def test_dtypes_have_two_spellings(tiny: Path) -> None:
+    """The short name, torch's own and none at all are one reranker where they mean the same."""
+    assert st_of(tiny).fingerprint == st_of(tiny, dtype="fp32").fingerprint == st_of(tiny, dtype="float32").fingerprint
+    assert st_of(tiny, dtype="bf16").fingerprint == st_of(tiny, dtype="bfloat16").fingerprint
+    assert st_of(tiny, dtype="bf16").score("how", DOCUMENTS) == st_of(tiny, dtype="bfloat16").score("how", DOCUMENTS)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_a_missing_gpu_is_one_line(tiny: Path, device: str) -> None:
+    """It is said before anything is loaded, with what to do."""
+    torch: Any = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(ConfigError, match=f"^device={device}: torch finds no GPU that it can use here; leave"):
+        st_of(tiny, device=device).prepare()
+
+
+@pytest.mark.parametrize(
+    ("settings", "before", "after"),
+    [
+        pytest.param({}, 2, "1", id="quota of one core"),
+        pytest.param({"OMP_NUM_THREADS": "2"}, None, "2", id="set in the environment"),
+        pytest.param({}, 1, "1", id="set in the process"),
+    ],
+)
+def test_threads_keep_to_the_quota(
+    tiny: Path, tmp_path: Path, settings: dict[str, str], before: int | None, after: str
+) -> None:
+    """On cores that a container may not use no thread is started, unless the user says so."""
+    pytest.importorskip("torch")
+    finished = python(THREADS.format(before=before, model=str(tiny)), tmp_path, **settings)
+    assert (finished.stdout.strip(), finished.stderr) == (after, "")
+
+
 def test_fingerprint_of_a_directory(tiny: Path, tmp_path: Path) -> None:
     """The files, max_length and input form decide; the place, the card and the batch size do not."""
     copy = shutil.copytree(tiny, tmp_path / "elsewhere")
@@ -138,7 +172,7 @@ def test_options(tiny: Path) -> None:
     """Unknown options, unknown types and a missing model are refused at build."""
     with pytest.raises(SpecError, match="unknown option 'fast'"):
         st_of(tiny, fast=1)
-    with pytest.raises(SpecError, match="must be one of float32, bfloat16, float16"):
+    with pytest.raises(SpecError, match="must be one of fp32, bf16, fp16, float32, bfloat16, float16"):
         st_of(tiny, dtype="int8")
     with pytest.raises(SpecError, match="st needs a model"):
         build(Spec("st"))
@@ -173,6 +207,17 @@ def test_model_ids(tiny: Path, tmp_path: Path) -> None:
     assert finished.stderr == ""
 
 
+THREADS = """
+import torch
+import shadowdiff.rerankers.sentence_transformers as kind
+from shadowdiff.rerankers.registry import build
+from shadowdiff.rerankers.spec import Spec
+if {before}:
+    torch.set_num_threads({before})
+kind.usable_cores = lambda: 1
+build(Spec("st", {model!r}, (("device", "cpu"),))).prepare()
+print(torch.get_num_threads())
+"""
 MODEL_IDS = """
 from shadowdiff.errors import ConfigError
 from shadowdiff.rerankers.registry import build

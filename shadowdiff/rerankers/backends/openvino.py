@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shadowdiff.errors import ConfigError, first_line
-from shadowdiff.rerankers.backends.graph import LOGITS, check_inputs, check_output, feed, logits_of
+from shadowdiff.rerankers.backends.graph import KNOWN_INPUTS, LOGITS, check_inputs, check_output, feed, logits_of
 from shadowdiff.rerankers.backends.remembered import Remembered, cache_directory, processor_identity
 from shadowdiff.rerankers.engine import Batch
 from shadowdiff.rerankers.registry import install_hint
@@ -123,7 +123,7 @@ def computes_in(dtype: str) -> bool:
 def _compiled(files: OnnxFiles, options: LoadOptions) -> Any:
     core = _core()
     try:
-        model = core.read_model(str(files.model))
+        model = _read(files.model)
     except Exception as error:  # the runtime's errors share no base but this
         raise ConfigError(f"{files.model} is not an ONNX model that can be loaded: {_reason(error)}") from error
     _check(files, model)
@@ -143,6 +143,17 @@ def _compiled(files: OnnxFiles, options: LoadOptions) -> Any:
         raise ConfigError(f"OpenVINO cannot compile {files.model}: {_reason(error)}") from error
 
 
+def _read(file: Path) -> Any:
+    """By the reader of ONNX alone: the others, asked what a broken file may be, write to stderr."""
+    from openvino.frontend import FrontEndManager
+
+    reader = FrontEndManager().load_by_framework("onnx")
+    model = reader.convert(reader.load(str(file)))
+    if not model.inputs:
+        raise ValueError("it holds no graph")
+    return model
+
+
 def _check(files: OnnxFiles, model: Any) -> None:
     check_inputs(files.model, _types(model))
     outputs = model.outputs
@@ -153,8 +164,14 @@ def _check(files: OnnxFiles, model: Any) -> None:
 
 def _types(model: Any) -> dict[str, str]:
     """Types of the inputs by name."""
-    kinds = {item.get_any_name(): item.get_element_type().get_type_name() for item in model.inputs}
+    kinds = {_name(item): item.get_element_type().get_type_name() for item in model.inputs}
     return {name: SPELLED.get(kind, kind) for name, kind in kinds.items()}
+
+
+def _name(item: Any) -> str:
+    """An input's own name: it also has the names of what its conversions came to, where OpenVINO dropped those."""
+    known: list[str] = sorted(KNOWN_INPUTS & item.get_names())
+    return known[0] if known else str(item.get_node().get_friendly_name())
 
 
 def _with_kept(core: Any, model: Any, settings: dict[str, Any]) -> Any:

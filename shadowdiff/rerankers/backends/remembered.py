@@ -35,7 +35,7 @@ def processor_identity(cpuinfo: Path = CPUINFO) -> str:
     except OSError:
         text = ""
     lines = {" ".join(line.split()) for line in text.splitlines() if line.partition(":")[0].strip() in DISTINCTIVE}
-    told = [platform.system(), platform.machine(), platform.processor(), *sorted(lines)]
+    told = [platform.machine(), *(sorted(lines) or [platform.platform()])]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
