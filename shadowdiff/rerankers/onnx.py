@@ -30,8 +30,11 @@ PADDED_POSITIONS = frozenset({"camembert", "data2vec-text", "mpnet", "roberta", 
 MAX_LENGTH = 512
 UNLIMITED = 1_000_000
 """Tokens, where config.json states no positions: then max_length alone decides."""
-BATCH_TOKENS = {"ort": 2048, "openvino": 2048}
-"""Padded tokens per call. Longer calls gain nothing on a processor and cost memory."""
+BATCH_TOKENS = {"ort": 512, "openvino": 2048, "cuda": 16_384}
+"""Padded tokens per call, by backend, or device where that is no processor.
+
+Longer calls on a processor fall out of its caches, cost memory, and pad more.
+"""
 
 
 BATCH_MATES = "a pair's score depends on the pairs beside it; for figures that can be had again leave dtype=int8 out"
@@ -125,7 +128,7 @@ def _measurement(choice: Choice | None) -> str:
 def build(spec: Spec, context: BuildContext) -> OnnxCrossEncoder:
     """`onnx:PATH[,backend=ort|openvino|auto][,dtype=fp32|bf16|fp16|int8][,device=cpu|cuda][,variant=fused|int8w]…`.
 
-    And `max_length=512`, `threads=N`, `batch_tokens=2048`, `input=title+body|body`.
+    And `max_length=512`, `threads=N`, `batch_tokens=N`, `input=title+body|body`.
     `auto` measures, once per model and machine; what it comes to is what is built.
     """
     options = Options(spec)
@@ -141,7 +144,7 @@ def build(spec: Spec, context: BuildContext) -> OnnxCrossEncoder:
     files = _find(spec, _variant(spec, variant, dtype))
     longest = min(max_length, _longest_input(files.model.parent / "config.json"))
     model = _resolved(files, LoadOptions(backend, dtype or "", threads, device), longest)
-    budget = batch_tokens or BATCH_TOKENS[model.load.backend]
+    budget = batch_tokens or BATCH_TOKENS["cuda" if device == "cuda" else model.load.backend]
     return OnnxCrossEncoder(spec, model, max_length=longest, batch_tokens=budget)
 
 

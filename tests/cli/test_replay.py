@@ -349,3 +349,14 @@ def test_output_to_a_file_is_whole_and_readable(cli: Cli, database: Environment,
     assert kinds == ["run", "session", "summary"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.jsonl"]
     assert (tmp_path / "run.jsonl").stat().st_mode & 0o444
+
+
+def test_backends_of_one_model_agree(cli: Cli, database: Environment) -> None:
+    """ONNX Runtime against OpenVINO in exact fp32: two fingerprints, no difference, nothing on stderr."""
+    pytest.importorskip("openvino")
+    sides = ("-A", f"{ONNX},max_length=96", "-B", f"{ONNX},max_length=96,backend=openvino,dtype=fp32")
+    finished = cli("replay", "--last", "1", "--pool", "10", *sides, *QUICK, "--format", "json", env=database)
+    assert (finished.code, finished.err) == (0, "")
+    document: Json = json.loads(finished.out)
+    assert {turn["outcome"]["B"] for turn in document["sessions"][0]["turns"]} == {"same"}
+    assert len({side["fingerprint"] for side in document["sides"]}) == 2

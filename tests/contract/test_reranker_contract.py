@@ -68,6 +68,22 @@ class TestOnnx(_BuiltIn):
     spec = Spec("onnx", str(MODEL), (("threads", "1"), ("max_length", "128")))
 
 
+class TestOnnxOnOpenVino(_BuiltIn):
+    """`onnx` on OpenVINO, in whatever precision it takes here."""
+
+    spec = Spec("onnx", str(MODEL), (("backend", "openvino"), ("threads", "2"), ("max_length", "128")))
+
+    @pytest.fixture(autouse=True)
+    def _needs_openvino(self) -> None:
+        pytest.importorskip("openvino")
+
+
+class TestOnnxAuto(_BuiltIn):
+    """`onnx` on whichever backend is faster."""
+
+    spec = Spec("onnx", str(MODEL), (("backend", "auto"), ("dtype", "fp32"), ("threads", "1"), ("max_length", "128")))
+
+
 class TestRun(RerankerContract):
     """`run`, with a file that ranks some entries of every turn."""
 
