@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from shadowdiff.errors import ConfigError, first_line
@@ -22,18 +24,25 @@ PROVIDERS: dict[str, list[Any]] = {
     # Without this, float32 products are rounded to 10 bits of mantissa on newer GPUs.
     "cuda": [("CUDAExecutionProvider", {"use_tf32": "0"})],
 }
+WAITING = 2
+"""Batches per worker: one that is worked on, and one that stands ready behind it."""
 SILENT = 4
 """ONNX Runtime's severity for fatal errors only: its errors reach the user through exceptions."""
 
 
 class OrtBackend:
-    """A session that runs one batch after the other, each on all its threads."""
+    """A session whose batches are worked on by one thread each, several at a time.
+
+    Threads that share a batch would wait for each other at every operator,
+    spinning: dear where anybody else works on the machine, as the replay itself does.
+    """
 
     name = "ONNX Runtime"
 
     def __init__(self, files: OnnxFiles, options: LoadOptions) -> None:
         self.dtype = options.dtype
         self._model = files.model
+        self._workers = options.threads if options.device == "cpu" else 1
         self._session = _session(files, options)
         self._types = {item.name: INTEGERS.get(item.type, item.type) for item in self._session.get_inputs()}
         check_inputs(files.model, self._types)
@@ -43,12 +52,35 @@ class OrtBackend:
         self._output = output.name
 
     def run(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, NDArray[np.float64]]]:
-        """Logits per batch, in order."""
+        """Logits per batch, in order; the next batch is taken when a worker is free for it."""
+        if self._workers == 1:
+            yield from ((batch, self._logits(batch)) for batch in batches)
+            return
+        running: deque[tuple[Batch, Future[NDArray[np.float64]]]] = deque()
+        with ThreadPoolExecutor(self._workers, "onnxruntime") as workers:
+            try:
+                for batch in batches:
+                    if len(running) >= WAITING * self._workers:
+                        yield _finished(running)
+                    running.append((batch, workers.submit(self._logits, batch)))
+                while running:
+                    yield _finished(running)
+            finally:
+                for _, future in running:
+                    future.cancel()
+
+    def _logits(self, batch: Batch) -> NDArray[np.float64]:
         import numpy as np
 
-        for batch in batches:
-            output = np.asarray(self._session.run([self._output], feed(batch, self._types))[0])
-            yield batch, logits_of(self._model, batch, output)
+        output = np.asarray(self._session.run([self._output], feed(batch, self._types))[0])
+        return logits_of(self._model, batch, output)
+
+
+def _finished(
+    running: deque[tuple[Batch, Future[NDArray[np.float64]]]],
+) -> tuple[Batch, NDArray[np.float64]]:
+    batch, future = running.popleft()
+    return batch, future.result()
 
 
 def load(files: OnnxFiles, options: LoadOptions) -> OrtBackend:
@@ -76,7 +108,7 @@ def _options(files: OnnxFiles, how: LoadOptions) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = SILENT
-    options.intra_op_num_threads = how.threads
+    options.intra_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     if not quantizes_activations(files.model):
         # Weight-only 8-bit models are expanded to float32 once at load, instead of at every call.
