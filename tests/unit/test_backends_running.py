@@ -1,4 +1,4 @@
-"""OpenVINO as a backend: nothing is lost when it is interrupted, nothing stale is read, nothing leaves the machine."""
+"""Backends at work: nothing is lost when they are interrupted; OpenVINO's cache and what it would tell others."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from shadowdiff.errors import ConfigError
-from shadowdiff.rerankers.backends import MODULES, LoadOptions, OnnxFiles, openvino
-from shadowdiff.rerankers.backends.openvino import WAITING, OpenVinoBackend, load
-from shadowdiff.rerankers.engine import Batch
+from shadowdiff.rerankers.backends import MODULES, LoadOptions, OnnxFiles, load_backend, openvino
+from shadowdiff.rerankers.backends.openvino import WAITING
+from shadowdiff.rerankers.engine import Backend, Batch
 from shadowdiff.rerankers.onnx import OnnxCrossEncoder
 from shadowdiff.rerankers.pairs import EncodedPair
 from shadowdiff.rerankers.registry import build
@@ -42,10 +42,10 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home" / "cache" / "openvino"
 
 
-def backend_of(directory: Path, threads: int = 1) -> OpenVinoBackend:
+def backend_of(directory: Path, threads: int = 1, name: str = "openvino") -> Backend:
     """The model of a directory in exact fp32."""
     files = OnnxFiles(directory / "model.onnx", directory / "tokenizer.json")
-    return load(files, LoadOptions("openvino", "fp32", threads))
+    return load_backend(files, LoadOptions(name, "fp32", threads))
 
 
 def batch_of(*token_ids: int, rows: int = 1) -> Batch:
@@ -59,21 +59,22 @@ def expected(batch: Batch) -> list[float]:
     return [float(WEIGHTS[row, 0].sum()) for row in batch.input_ids]
 
 
-def scored(backend: OpenVinoBackend, batches: list[Batch]) -> list[list[float]]:
+def scored(backend: Backend, batches: list[Batch]) -> list[list[float]]:
     """Logits in the order of the batches."""
     found = {id(batch): logits.tolist() for batch, logits in backend.run(batches)}
     return [found[id(batch)] for batch in batches]
 
 
-def assert_right(backend: OpenVinoBackend, first: int = 1000) -> None:
+def assert_right(backend: Backend, first: int = 1000) -> None:
     """Every batch of several shapes gets its own logits."""
     batches = [batch_of(*range(first + n, first + 2 * n + 1), rows=n) for n in range(1, 12)]
     for batch, logits in zip(batches, scored(backend, batches), strict=True):
         assert logits == pytest.approx(expected(batch), abs=1e-4)
 
 
+@pytest.mark.parametrize("name", MODULES)
 @pytest.mark.parametrize("threads", [1, 2])
-def test_batches_are_taken_as_requests_get_free(bag: Path, threads: int) -> None:
+def test_batches_are_taken_as_requests_get_free(bag: Path, threads: int, name: str) -> None:
     """However many batches there are, only as many are made as can be worked on."""
     taken: list[int] = []
 
@@ -82,25 +83,27 @@ def test_batches_are_taken_as_requests_get_free(bag: Path, threads: int) -> None
             taken.append(number)
             yield batch_of(number + 1)
 
-    running = backend_of(bag, threads).run(batches())
+    running = backend_of(bag, threads, name).run(batches())
     for number, (batch, logits) in enumerate(running):
         assert logits.tolist() == pytest.approx(expected(batch), abs=1e-5)
         assert len(taken) <= number + 1 + WAITING * threads
     assert len(taken) == 20
 
 
-def test_stopping_early_leaves_nothing_behind(bag: Path) -> None:
+@pytest.mark.parametrize("name", MODULES)
+def test_stopping_early_leaves_nothing_behind(bag: Path, name: str) -> None:
     """Who takes one result and goes leaves a backend that scores rightly."""
-    backend = backend_of(bag, 2)
+    backend = backend_of(bag, 2, name)
     running: Any = backend.run(batch_of(number + 1) for number in range(20))
     next(running)
     running.close()
     assert_right(backend)
 
 
-def test_a_failure_inside_the_runtime_is_raised(bag: Path) -> None:
+@pytest.mark.parametrize("name", MODULES)
+def test_a_failure_inside_the_runtime_is_raised(bag: Path, name: str) -> None:
     """An inference that fails ends in an exception where the results are read, and the next run is not touched."""
-    backend = backend_of(bag, 2)
+    backend = backend_of(bag, 2, name)
     good = batch_of(1, 2, 3)
     uneven = replace(good, attention_mask=np.ones((1, 2), dtype=np.int64))
     with pytest.raises(Exception, match=r"(?i)shape|dimension|broadcast"):
@@ -108,9 +111,10 @@ def test_a_failure_inside_the_runtime_is_raised(bag: Path) -> None:
     assert_right(backend)
 
 
-def test_several_threads_may_score_at_once(bag: Path) -> None:
+@pytest.mark.parametrize("name", MODULES)
+def test_several_threads_may_score_at_once(bag: Path, name: str) -> None:
     """One loaded model, shared: nobody reads another's logits."""
-    backend = backend_of(bag, 2)
+    backend = backend_of(bag, 2, name)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda first: assert_right(backend, first), [1000, 2000, 3000, 4000] * 3))
 
