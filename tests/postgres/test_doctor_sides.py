@@ -81,6 +81,7 @@ def test_sides_are_named_by_what_they_play_and_fingerprinted(patient: Patient) -
     told = the_one(found, "side A, production", OK).what
     assert told == f"mini (onnx:{MODEL},max_length=64) can be loaded; fingerprint {fingerprint[:12]}"
     assert the_one(found, "reranker", OK).what.startswith("words (bm25) can be loaded")
+    assert ": ort, fp32, " in the_one(found, "backend", OK).what
 
 
 def test_a_missing_extra_says_what_to_install(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
