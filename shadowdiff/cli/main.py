@@ -21,6 +21,7 @@ COMMANDS = {
     "show": "shadowdiff.cli.show",
     "load": "shadowdiff.cli.load",
     "export": "shadowdiff.cli.export",
+    "optimize": "shadowdiff.cli.optimize",
     "rerankers": "shadowdiff.cli.rerankers",
     "db": "shadowdiff.cli.db",
 }
