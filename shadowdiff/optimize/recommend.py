@@ -36,7 +36,7 @@ def recommend(ways: Sequence[Way]) -> Recommendation:
     alike = [(way, measured) for way, measured in others if ranks_alike(measured)]
     fastest = max(alike, key=lambda pair: pair[1].speed.ratio, default=None)
     if fastest is None:
-        why = "none of them could be measured" if not others else "every other one changes what is surfaced too much"
+        why = "none of them could be measured" if not others else "no other way ranks alike"
         return Recommendation(reference.spec, f"Nothing is worth changing to: {why}.", changes=False)
     way, measured = fastest
     if measured.speed.ratio < LEAST_GAIN:

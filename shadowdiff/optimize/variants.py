@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -110,9 +110,11 @@ def _refuse_strangers(workshop: Workshop, noted: dict[str, Made]) -> None:
 
 
 def _require_packages() -> None:
-    missing = [name for name in PACKAGES if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"writing variants needs {' and '.join(missing)}: {install_hint('optimize')}")
+    try:
+        for name in PACKAGES:
+            import_module(name)
+    except ImportError as error:
+        raise ConfigError(f"writing variants needs {' and '.join(PACKAGES)}: {install_hint('optimize')}") from error
 
 
 @contextmanager

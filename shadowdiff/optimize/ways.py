@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from shadowdiff.optimize import machine
 from shadowdiff.optimize.report import State, VariantFile, Way
 from shadowdiff.optimize.variants import MODEL
 from shadowdiff.rerankers.spec import Spec
@@ -16,7 +15,6 @@ VARIANT_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "int8": {"dtype": "int8"},
 }
 """How a spec asks for each variant."""
-NO_BF16 = "not available: this processor does not multiply bf16 itself"
 
 
 def ways(source: Path, target: Path, written: Sequence[VariantFile], max_length: int | None) -> list[Way]:
@@ -24,15 +22,10 @@ def ways(source: Path, target: Path, written: Sequence[VariantFile], max_length:
     cut = {"max_length": str(max_length)} if max_length else {}
     size = (source / MODEL).stat().st_size
     return [
-        Way(f"{MODEL}, ort fp32", _spec(source, cut), size),
+        Way(f"{MODEL}, ort fp32", _spec(source, cut | {"backend": "ort", "dtype": "fp32"}), size),
         *(_of_variant(target, file, cut) for file in written),
         Way("openvino fp32", _spec(source, cut | {"backend": "openvino", "dtype": "fp32"}), size),
-        Way(
-            "openvino bf16",
-            _spec(source, cut | {"backend": "openvino", "dtype": "bf16"}),
-            size,
-            unavailable=None if machine.has_bf16() else NO_BF16,
-        ),
+        Way("openvino bf16", _spec(source, cut | {"backend": "openvino", "dtype": "bf16"}), size),
     ]
 
 

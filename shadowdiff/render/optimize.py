@@ -145,7 +145,9 @@ def _explained(comparison: Comparison, width: int) -> Iterator[Line]:
         width,
         DIM,
     )
-    yield from sentence("mates: how far other pairs in the batch moved a pair's score; no: not at all", width, DIM)
+    yield from sentence(
+        "mates: how far other pairs in the batch moved a pair's score; no: by rounding at most", width, DIM
+    )
     if any(way.spec.endswith("dtype=int8") or ",dtype=int8," in way.spec for way in comparison.ways if way.measured):
         yield from sentence(TRAP, width, DIM)
 
