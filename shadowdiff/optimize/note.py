@@ -34,7 +34,7 @@ def read_note(directory: Path) -> dict[str, Made]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         return {name: Made(**made) for name, made in document["variants"].items()}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"{path} is not a note of `shadowdiff optimize`; move it away: {error}") from error

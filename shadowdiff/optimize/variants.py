@@ -18,9 +18,7 @@ from shadowdiff.optimize import graphs, machine
 from shadowdiff.optimize.note import NOTE_FILE, Made, note_text, read_note
 from shadowdiff.optimize.report import State, VariantFile
 from shadowdiff.optimize.trial import trial_scores
-from shadowdiff.rerankers.backends.files import MODEL_FILE as MODEL
-from shadowdiff.rerankers.backends.files import VARIANTS as FILES
-from shadowdiff.rerankers.backends.files import external_files, quantizes_activations
+from shadowdiff.rerankers.backends.files import MODEL_FILE, VARIANTS, external_files, quantizes_activations
 from shadowdiff.rerankers.fingerprint import file_hash
 from shadowdiff.rerankers.registry import install_hint
 
@@ -47,7 +45,7 @@ class Workshop:
     @property
     def model(self) -> Path:
         """What the variants are made from."""
-        return self.source / MODEL
+        return self.source / MODEL_FILE
 
     @cached_property
     def origin(self) -> dict[str, str]:
@@ -62,18 +60,18 @@ class Workshop:
 def write_variants(
     workshop: Workshop, *, force: bool = False, on_note: Callable[[str], None] = lambda text: None
 ) -> list[VariantFile]:
-    """Write what is missing or was made otherwise; `force` writes all. In the order of FILES.
+    """Write what is missing or was made otherwise; `force` writes all. In the order of VARIANTS.
 
     Raises ConfigError where the directory is no model's or cannot be written, a
     file by that name is not ours, or the packages are missing; nothing is half written.
     """
     check_model(workshop.source)
     noted = read_note(workshop.target)
-    current = [] if force else [name for name in FILES if _is_current(workshop, name, noted)]
+    current = [] if force else [name for name in VARIANTS if _is_current(workshop, name, noted)]
     if not force:
         _refuse_strangers(workshop, noted)
-    if set(current) == set(FILES):
-        return [_found(workshop, name, noted[name]) for name in FILES]
+    if set(current) == set(VARIANTS):
+        return [_found(workshop, name, noted[name]) for name in VARIANTS]
     _require_packages()
     graphs.refuse_large(workshop.model)
     original = _original(workshop)
@@ -82,20 +80,20 @@ def write_variants(
         on_note(f"unfolding {workshop.model}")
         _made(lambda: graphs.folded(workshop.model, bench / FOLDED), bench / FOLDED)
         job = _Job(workshop, bench, noted, original, on_note)
-        return [_found(workshop, name, noted[name]) if name in current else _written(job, name) for name in FILES]
+        return [_found(workshop, name, noted[name]) if name in current else _written(job, name) for name in VARIANTS]
 
 
 def check_model(directory: Path) -> None:
     """Raise ConfigError where the directory does not hold a model with its tokenizer."""
     if not directory.is_dir():
-        raise ConfigError(f"{directory} is not a directory; name the one that holds {MODEL}")
-    for name in (MODEL, TOKENIZER):
+        raise ConfigError(f"{directory} is not a directory; name the one that holds {MODEL_FILE}")
+    for name in (MODEL_FILE, TOKENIZER):
         if not (directory / name).is_file():
             raise ConfigError(f"{directory} holds no {name}; optimize takes a model exported to ONNX")
 
 
 def _is_current(workshop: Workshop, variant: str, noted: dict[str, Made]) -> bool:
-    made, file = noted.get(variant), workshop.target / FILES[variant]
+    made, file = noted.get(variant), workshop.target / VARIANTS[variant]
     if made is None or made.method != workshop.method(variant) or dict(made.source) != workshop.origin:
         return False
     return file.is_file() and file_hash(file) == made.sha256
@@ -103,7 +101,7 @@ def _is_current(workshop: Workshop, variant: str, noted: dict[str, Made]) -> boo
 
 def _refuse_strangers(workshop: Workshop, noted: dict[str, Made]) -> None:
     """A file that the note does not tell of, or not as it is, is somebody's own."""
-    for variant, name in FILES.items():
+    for variant, name in VARIANTS.items():
         file = workshop.target / name
         if file.exists() and (variant not in noted or file_hash(file) != noted[variant].sha256):
             raise ConfigError(f"{file} was not written by shadowdiff optimize; replace it with --force")
@@ -158,9 +156,9 @@ class _Job:
 
 def _written(job: _Job, variant: str) -> VariantFile:
     """Made on the bench, tried there, then put in its place and noted."""
-    file, place = job.bench / FILES[variant], job.workshop.target / FILES[variant]
+    file, place = job.bench / VARIANTS[variant], job.workshop.target / VARIANTS[variant]
     if variant == "int8w" and graphs.keeps_8_bit_weights(job.workshop.model):
-        return _refused(job, variant, f"not written: {MODEL} keeps its weights in 8 bits already")
+        return _refused(job, variant, f"not written: {MODEL_FILE} keeps its weights in 8 bits already")
     job.on_note(f"writing {place}")
     try:
         how = _made(lambda: _make(job.workshop, variant, job.bench / FOLDED, file), place)
@@ -215,7 +213,7 @@ def _original(workshop: Workshop) -> list[float]:
 
 def _refused(job: _Job, variant: str, why: str) -> VariantFile:
     """An older file of ours goes too: it is not this model's."""
-    place = job.workshop.target / FILES[variant]
+    place = job.workshop.target / VARIANTS[variant]
     if job.noted.pop(variant, None) is not None:
         place.unlink(missing_ok=True)
         _save_note(job)
@@ -223,7 +221,7 @@ def _refused(job: _Job, variant: str, why: str) -> VariantFile:
 
 
 def _found(workshop: Workshop, variant: str, made: Made) -> VariantFile:
-    file = workshop.target / FILES[variant]
+    file = workshop.target / VARIANTS[variant]
     return VariantFile(variant, file.name, State.CURRENT, made.how, file.stat().st_size)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from shadowdiff.optimize.report import State, VariantFile, Way
-from shadowdiff.optimize.variants import MODEL
+from shadowdiff.rerankers.backends.files import MODEL_FILE
 from shadowdiff.rerankers.spec import Spec
 
 VARIANT_OPTIONS: Mapping[str, Mapping[str, str]] = {
@@ -20,9 +20,9 @@ VARIANT_OPTIONS: Mapping[str, Mapping[str, str]] = {
 def ways(source: Path, target: Path, written: Sequence[VariantFile], max_length: int | None) -> list[Way]:
     """The reference first: model.onnx on ONNX Runtime in float32. `max_length` goes into every spec."""
     cut = {"max_length": str(max_length)} if max_length else {}
-    size = (source / MODEL).stat().st_size
+    size = (source / MODEL_FILE).stat().st_size
     return [
-        Way(f"{MODEL}, ort fp32", _spec(source, cut | {"backend": "ort", "dtype": "fp32"}), size),
+        Way(f"{MODEL_FILE}, ort fp32", _spec(source, cut | {"backend": "ort", "dtype": "fp32"}), size),
         *(_of_variant(target, file, cut) for file in written),
         Way("openvino fp32", _spec(source, cut | {"backend": "openvino", "dtype": "fp32"}), size),
         Way("openvino bf16", _spec(source, cut | {"backend": "openvino", "dtype": "bf16"}), size),

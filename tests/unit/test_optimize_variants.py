@@ -13,7 +13,8 @@ from shadowdiff.optimize import graphs
 from shadowdiff.optimize.machine import processor, saturates
 from shadowdiff.optimize.report import State, VariantFile
 from shadowdiff.optimize.trial import trial_scores
-from shadowdiff.optimize.variants import FILES, Workshop, write_variants
+from shadowdiff.optimize.variants import Workshop, write_variants
+from shadowdiff.rerankers.backends.files import VARIANTS
 from shadowdiff.rerankers.fingerprint import file_hash
 from tests.conftest import MODEL
 from tests.contract.tiny_models import save_bag_of_tokens
@@ -38,7 +39,7 @@ def float_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("tokenizer.json", "config.json"):
         shutil.copy(MODEL / name, directory)
     graphs.folded(MODEL / "model.onnx", directory / "model.onnx")
-    assert states(write(directory)) == dict.fromkeys(FILES, State.WRITTEN)
+    assert states(write(directory)) == dict.fromkeys(VARIANTS, State.WRITTEN)
     return directory
 
 
@@ -72,11 +73,11 @@ def test_weight_only_is_small_and_computes_in_floats(float_model: Path) -> None:
 
 def test_what_is_there_is_not_written_again(float_model: Path) -> None:
     """Files stay untouched, the heads are found once."""
-    before = {name: (float_model / name).stat().st_mtime_ns for name in FILES.values()}
+    before = {name: (float_model / name).stat().st_mtime_ns for name in VARIANTS.values()}
     written = write(float_model)
-    assert states(written) == dict.fromkeys(FILES, State.CURRENT)
-    assert {name: (float_model / name).stat().st_mtime_ns for name in FILES.values()} == before
-    assert [file.size for file in written] == [(float_model / name).stat().st_size for name in FILES.values()]
+    assert states(written) == dict.fromkeys(VARIANTS, State.CURRENT)
+    assert {name: (float_model / name).stat().st_mtime_ns for name in VARIANTS.values()} == before
+    assert [file.size for file in written] == [(float_model / name).stat().st_size for name in VARIANTS.values()]
 
 
 def test_a_variant_of_an_older_model_is_made_again(bag: Path) -> None:
@@ -134,7 +135,7 @@ def test_into_a_directory_of_its_own(bag: Path, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "fast"
     assert set(states(write(bag, target)).values()) == {State.WRITTEN}
     assert sorted(bag.iterdir()) == before
-    expected = ["config.json", *sorted(FILES.values()), "tokenizer.json", "variants.json"]
+    expected = ["config.json", *sorted(VARIANTS.values()), "tokenizer.json", "variants.json"]
     assert sorted(file.name for file in target.iterdir()) == sorted(expected)
     assert set(states(write(bag, target)).values()) == {State.CURRENT}
 
