@@ -14,6 +14,7 @@ from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
     from shadowdiff.optimize.report import Comparison, VariantFile
+    from shadowdiff.optimize.variants import Workshop
     from shadowdiff.protocols import PooledTurn
     from shadowdiff.records import Session
     from shadowdiff.runs import RunConfig
@@ -141,7 +142,7 @@ def _pooled(invocation: Invocation, config: RunConfig, sessions: list[Session]) 
 
 
 def _compared(
-    workshop: Any, written: list[VariantFile], turns: list[PooledTurn], config: RunConfig, max_length: int | None
+    workshop: Workshop, written: list[VariantFile], turns: list[PooledTurn], config: RunConfig, max_length: int | None
 ) -> Comparison:
     from shadowdiff import diagnostics
     from shadowdiff.optimize.compare import compare
@@ -149,7 +150,7 @@ def _compared(
 
     entered = ways(workshop.source, workshop.target, written, max_length)
     with diagnostics.counted_progress("comparing") as on_progress:
-        return compare(entered, turns, config, workshop.source / "tokenizer.json", on_progress)
+        return compare(entered, turns, config, on_progress)
 
 
 def _show(target: Path, written: list[VariantFile], comparison: Comparison | None, options: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from shadowdiff.cores import usable_cores
 from shadowdiff.errors import ConfigError, RerankerError
@@ -17,7 +16,6 @@ from shadowdiff.optimize.report import Comparison, Mates, Measured, Speed, Way
 from shadowdiff.optimize.timing import ROUNDS, first_within, paired
 from shadowdiff.protocols import PooledTurn, PoolReranker, Prepares, Reranker, ScoreRequest, Truncates
 from shadowdiff.records import Pool
-from shadowdiff.rerankers.pairs import text_tokenizer
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.scoring import request_of, score_requests
 from shadowdiff.rerankers.spec import parse
@@ -34,7 +32,6 @@ class Sample:
     requests: tuple[ScoreRequest, ...]
     pools: tuple[Pool, ...]
     config: RunConfig
-    tokenizer: Path
 
     @property
     def pairs(self) -> int:
@@ -59,7 +56,6 @@ def compare(
     ways: Sequence[Way],
     turns: Sequence[PooledTurn],
     config: RunConfig,
-    tokenizer: Path,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Comparison:
     """Measure every way, the first as the reference; a way that cannot be had says why.
@@ -67,7 +63,7 @@ def compare(
     Raises ConfigError where the reference cannot be had, or no turn can be scored.
     """
     reranker = _loaded(ways[0])
-    sample = _sample(reranker, turns, config, tokenizer)
+    sample = _sample(reranker, turns, config)
     reference = _measured_reference(reranker, sample)
     on_progress(1, len(ways))
     rates: list[float] = []
@@ -101,7 +97,7 @@ def _loaded(way: Way) -> Reranker:
     return reranker
 
 
-def _sample(reranker: Reranker, turns: Sequence[PooledTurn], config: RunConfig, tokenizer: Path) -> Sample:
+def _sample(reranker: Reranker, turns: Sequence[PooledTurn], config: RunConfig) -> Sample:
     asked = [(request_of(reranker, turn), turn.pool) for turn in turns]
     kept = [(request, pool) for request, pool in asked if _can_be_scored(reranker, request)]
     if not kept:
@@ -110,7 +106,7 @@ def _sample(reranker: Reranker, turns: Sequence[PooledTurn], config: RunConfig, 
             "retrieve pools with --pool-from bm25, or write the variants alone with --no-compare"
         )
     requests, pools = zip(*kept, strict=True)
-    return Sample(requests, pools, config, tokenizer)
+    return Sample(requests, pools, config)
 
 
 def _can_be_scored(reranker: Reranker, request: ScoreRequest) -> bool:
@@ -146,7 +142,7 @@ def _way(way: Way, reference: _Reference, sample: Sample, rates: list[float]) ->
         alike = likeness(sample.pools, reference.rows, rows, sample.config)
         mates = _mates(reranker, sample, rows)
         rate, speed = paired(
-            _pass(reference.reranker, reference, sample), _pass(reranker, reference, sample), reference.timed_pairs
+            _pass(reference.reranker, reference.timed), _pass(reranker, reference.timed), reference.timed_pairs
         )
     except (ConfigError, RerankerError) as error:
         return replace(way, unavailable=f"not available: {error}")
@@ -154,12 +150,11 @@ def _way(way: Way, reference: _Reference, sample: Sample, rates: list[float]) ->
     return replace(way, measured=Measured(alike, mates, speed))
 
 
-def _pass(reranker: Reranker, reference: _Reference, sample: Sample) -> Callable[[], None]:
-    """Text in, scores out: the tokenizer, which all ways share, may not know the texts from the pass before."""
+def _pass(reranker: Reranker, requests: Sequence[ScoreRequest]) -> Callable[[], None]:
+    """Text in, scores out: scoring in one call tokenises anew."""
 
     def work() -> None:
-        text_tokenizer(sample.tokenizer).forget()
-        _rows(reranker, reference.timed)
+        _rows(reranker, requests)
 
     return work
 
@@ -176,12 +171,12 @@ def _mates(reranker: Reranker, sample: Sample, rows: Sequence[Sequence[float]]) 
 
 def _of_reference(reference: _Reference, sample: Sample, rates: Sequence[float]) -> Measured:
     """Held against itself: its own batch mates are the only thing to find out. Median speed over all alternations."""
-    rate = statistics.median(rates) if rates else _alone_rate(reference, sample)
+    rate = statistics.median(rates) if rates else _alone_rate(reference)
     alike = likeness(sample.pools, reference.rows, reference.rows, sample.config)
     return Measured(alike, _mates(reference.reranker, sample, reference.rows), Speed(rate, 1.0))
 
 
-def _alone_rate(reference: _Reference, sample: Sample) -> float:
+def _alone_rate(reference: _Reference) -> float:
     """Where nothing could be timed beside it."""
-    work = _pass(reference.reranker, reference, sample)
+    work = _pass(reference.reranker, reference.timed)
     return paired(work, work, reference.timed_pairs)[0]

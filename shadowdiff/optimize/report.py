@@ -26,7 +26,7 @@ class VariantFile:
     """One variant of the model."""
 
     variant: str
-    """A key of `variants.METHODS`."""
+    """A key of `rerankers.backends.files.VARIANTS`."""
     file: str
     state: State
     how: str

@@ -100,11 +100,6 @@ class TextTokenizer:
         self._remember(fresh)
         return found
 
-    def forget(self) -> None:
-        """Know no text from before: for timing what a text costs that is new."""
-        self._remembered.clear()
-        self._remembered_tokens = 0
-
     def _encoded(self, texts: Sequence[str]) -> list[bytes]:
         import numpy as np
 
