@@ -53,8 +53,7 @@ def write_tokenizer(model: Path, target: Path) -> None:
     """The tokenizer's files as transformers, FlashRank and fastembed want to find them."""
     target.mkdir(parents=True, exist_ok=True)
     shutil.copy(model / "tokenizer.json", target / "tokenizer.json")
-    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    special["mask_token"] = "[MASK]"
+    special = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
     settings = {"tokenizer_class": "BertTokenizer", "model_max_length": 512, "do_lower_case": True, **special}
     (target / "tokenizer_config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
     (target / "special_tokens_map.json").write_text(json.dumps(special, indent=1), encoding="utf-8")
@@ -79,9 +78,7 @@ def _dequantized(model: Any) -> Any:
     return model
 
 
-def multiplied_out(
-    quantized: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any], axis: int
-) -> NDArray[np.float32]:
+def multiplied_out(quantized: NDArray[Any], scale: NDArray[Any], zero: NDArray[Any], axis: int) -> NDArray[np.float32]:
     """What DequantizeLinear computes: (quantized - zero) * scale along `axis`; shapes (…), (n,), (n,)."""
     import numpy as np
 
