@@ -87,7 +87,7 @@ def sentence_transformers(*, dtype: str | None = None, backend: str | None = Non
         torch = _library("torch")
         torch.set_num_threads(threads)
         if backend:
-            _library("optimum.intel" if backend == "openvino" else "optimum.onnxruntime")
+            _optimum("optimum.intel" if backend == "openvino" else "optimum.onnxruntime")
         how: dict[str, Any] = {"backend": backend} if backend else {}
         if dtype:
             how["model_kwargs"] = {"dtype": getattr(torch, dtype)}
@@ -152,6 +152,13 @@ def rerankers(places: Places, threads: int) -> Scorer:
         return [by_place[place] for place in range(len(request.documents))]
 
     return lambda requests: [turn(request) for request in requests]
+
+
+def _optimum(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        raise UnavailableError(f"{error}; why it is not installed: pyproject.toml, group bench") from error
 
 
 def _library(name: str) -> Any:
