@@ -19,11 +19,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.results import publish
 from shadowdiff.diff import diff_session
 from shadowdiff.records import (
     Entry,
@@ -89,23 +89,26 @@ def main() -> None:
     columns = ("diff", "adding up", "summary", "together", "CPU", "turns/s", "peak RSS", "drawing")
     say(f"{'turns':>10}" + "".join(f"{name:>12}" for name in columns))
     found = [in_a_process_of_its_own(turns) for turns in arguments.turns]
-    if arguments.json:
-        document = {"benchmark": "diff_scale", "load": os.getloadavg(), "sizes": [asdict(each) for each in found]}
-        arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    first, last = found[0], found[-1]
+    publish(
+        "diff_scale",
+        {"turns": list(arguments.turns)},
+        {"load": os.getloadavg(), "sizes": [asdict(each) for each in found]},
+        {"seconds per turn, largest over smallest": last.seconds / last.turns * first.turns / first.seconds},
+    )
 
 
 def parsed() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, nargs="+", default=SIZES, help="sizes to measure")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def in_a_process_of_its_own(turns: int) -> Measured:
     """Measure one size and print it."""
-    command = [sys.executable, __file__, "--alone", "--turns", str(turns)]
+    command = [sys.executable, "-m", "benchmarks.diff_scale", "--alone", "--turns", str(turns)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found = Measured(**json.loads(done.stdout))
     parts = (found.diff_seconds, found.adding_seconds, found.finishing_seconds, found.seconds, found.cpu_seconds)

@@ -22,6 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import publish
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 MTRAG = SHARED / "data" / "mtrag"
@@ -136,8 +138,8 @@ def main() -> None:
         finally:
             _shadowdiff(["db", "stop"], environment)
     _print(arguments, directory, runs)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(_ratios(runs) | {"first": runs[0], "again": runs[1]}, indent=1))
+    setting = {"last": arguments.last, "pool": arguments.pool, "options": arguments.options, "of": directory.name}
+    publish("replay_stages", setting, {"first": runs[0], "again": runs[1]}, _ratios(runs))
 
 
 def _replay(arguments: argparse.Namespace, environment: dict[str, str], home: Path) -> dict[str, Any]:
@@ -146,7 +148,12 @@ def _replay(arguments: argparse.Namespace, environment: dict[str, str], home: Pa
     sides = [f"onnx:{model},{options}" for options in arguments.options]
     command = ["replay", "--last", str(arguments.last), "--pool-from", "bm25", "--pool", str(arguments.pool)]
     command += ["-A", sides[0], "-B", sides[1], "--format", "terminal", "-o", str(home / "diff.txt")]
-    subprocess.run([sys.executable, __file__, "--inside", str(report), *command], env=environment, check=True, cwd=home)
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.replay_stages", "--inside", str(report), *command],
+        env=environment,
+        check=True,
+        cwd=ROOT,
+    )
     found: dict[str, Any] = json.loads(report.read_text())
     return found
 
@@ -189,7 +196,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--options", nargs=2, default=["max_length=96", "max_length=128"], help="of the two sides")
     parser.add_argument("--home", help="where the embedded database goes (default: a temporary directory)")
     parser.add_argument("--sample", action="store_true", help="the sample's conversations, not mtrag's")
-    parser.add_argument("--json", type=Path, help="write the figures here")
     return parser.parse_args()
 
 

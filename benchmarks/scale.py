@@ -29,6 +29,7 @@ from sqlalchemy import Connection, create_engine, text
 
 from shadowdiff import embedded
 
+HOME = Path.home() / ".cache" / "shadowdiff-bench" / "scale"
 SESSIONS = 25_000
 TURNS_PER_SESSION = 4
 ORGS = 100
@@ -107,9 +108,18 @@ def main() -> None:
         load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
         say(f"{server.shape()}; {os.cpu_count()} cores, load {load}")
         found = measure(server, arguments.sessions)
-        if arguments.json:
-            document = {"benchmark": "scale", "load": os.getloadavg(), "sizes": [asdict(each) for each in found]}
-            arguments.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        from benchmarks.results import publish  # the measured process runs this file without the package
+
+        first, last = found[0], found[-1]
+        publish(
+            "scale",
+            {"scale": arguments.scale, "sessions": list(arguments.sessions)},
+            {"load": os.getloadavg(), "sizes": [asdict(each) for each in found]},
+            {
+                "seconds per turn, largest over smallest": last.seconds / last.turns * first.turns / first.seconds,
+                "peak RSS, largest over smallest": last.peak_mib / first.peak_mib,
+            },
+        )
     finally:
         embedded.stop(home)
 
@@ -118,17 +128,14 @@ def parsed() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.allow_abbrev = False
-    parser.add_argument("--home", type=Path, help="directory of the embedded server; made if missing")
+    parser.add_argument("--home", type=Path, default=HOME, help="directory of the embedded server; made if missing")
     parser.add_argument("--scale", type=float, default=1.0, help="share of 25,000 sessions to build")
     parser.add_argument(
         "--sessions", type=int, nargs="+", default=(250, 2_500, 25_000), help="sizes, of four turns each"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--clocked", type=Path, help=argparse.SUPPRESS)
     arguments, rest = parser.parse_known_args()
     arguments.rest = rest
-    if arguments.home is None and arguments.clocked is None:
-        parser.error("--home is needed")
     return arguments
 
 
