@@ -24,9 +24,11 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from source_scale import DRAW, clean_environment, execute, narrate, say, vocabulary
 from sqlalchemy import Connection, create_engine, text
 
+from benchmarks.material import ROOT
+from benchmarks.results import publish
+from benchmarks.source_scale import DRAW, clean_environment, execute, narrate, say, vocabulary
 from shadowdiff import embedded
 
 HOME = Path.home() / ".cache" / "shadowdiff-bench" / "scale"
@@ -108,8 +110,6 @@ def main() -> None:
         load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
         say(f"{server.shape()}; {os.cpu_count()} cores, load {load}")
         found = measure(server, arguments.sessions)
-        from benchmarks.results import publish  # the measured process runs this file without the package
-
         first, last = found[0], found[-1]
         publish(
             "scale",
@@ -196,7 +196,7 @@ class Server:
             show_seconds, show_peak = self._shadowdiff("show", "latest", cwd=directory)
             self._empty_store()
             stages = Path(directory) / "stages.json"
-            self._run([sys.executable, __file__, "--clocked", str(stages), *replay], directory)
+            self._run([sys.executable, "-m", "benchmarks.scale", "--clocked", str(stages), *replay], directory)
             found = json.loads(stages.read_text(encoding="utf-8"))
         return Finished(turns, sessions, seconds, peak, found, show_seconds, show_peak)
 
@@ -216,7 +216,7 @@ class Server:
     def _run(self, command: Sequence[str], cwd: str) -> tuple[float, float]:
         """Run it, results thrown away; seconds and peak resident MiB. Exits where it fails."""
         started = time.monotonic()
-        environment = clean_environment(self._home)
+        environment = clean_environment(self._home) | {"PYTHONPATH": str(ROOT)}
         process = subprocess.Popen(command, cwd=cwd, env=environment, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
