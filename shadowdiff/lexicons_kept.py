@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from shadowdiff.lexical import B, K1, LexiconParts, OrgLexicon
+from shadowdiff.lexical import K1, B, LexiconParts, OrgLexicon
 
 FORMAT = "lexicon/1"
 FOLDER = "lexicons"

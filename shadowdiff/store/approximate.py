@@ -123,7 +123,7 @@ def _drop_others(engine: Engine, wanted: set[str]) -> None:
         rows = list(connection.execute(NAMES, {"prefix": PREFIX}))
         for name in (row.relname for row in rows if not row.indisvalid or row.relname not in wanted):
             statement = connection.scalar(
-                text("SELECT format('DROP INDEX IF EXISTS shadowdiff.%I', :name)"), {"name": name}
+                text("SELECT format('DROP INDEX IF EXISTS shadowdiff.%I', CAST(:name AS text))"), {"name": name}
             )
             _as_it_is(connection, str(statement))
 
