@@ -34,7 +34,8 @@ def vectors(count: int, dimensions: int = DIMENSIONS, seed: int = 1) -> NDArray[
     random = np.random.default_rng(seed)
     centres = np.random.default_rng(0).normal(size=(20, dimensions))
     rows = centres[random.integers(20, size=count)] + random.normal(size=(count, dimensions)) / 4
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit: NDArray[np.float64] = np.divide(rows, np.linalg.norm(rows, axis=1, keepdims=True))
+    return unit.astype(np.float32)
 
 
 def fill(engine: Engine, org_id: str, count: int, *, replace: bool = False, dimensions: int = DIMENSIONS) -> None:
