@@ -109,6 +109,11 @@ class PrivacySettings:
     offline: bool = False
     """Sides that would open a network connection are refused; databases are not."""
 
+    @property
+    def keeps_words(self) -> bool:
+        """Whether the words of a knowledge base may lie on this machine as they are."""
+        return self.store_text and not self.redact_stored
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -131,6 +136,8 @@ class Settings:
     """Sides B, C, … where the command line names none."""
     production: str | None = None
     """Spec or short name of the reranker that production runs; None: not said."""
+    cache: Path | None = None
+    """Where what can be made again is kept for the next command; None: nowhere."""
     file: Path | None = None
     """The shadowdiff.toml that was read."""
 
@@ -146,6 +153,7 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.
     replay = document.get("replay", {})
     return Settings(
         home=_home(environment),
+        cache=_cache(environment),
         database_url=environment.get("SHADOWDIFF_DATABASE_URL") or document.get("database", {}).get("url") or None,
         store_url=environment.get("SHADOWDIFF_STORE_URL") or document.get("store", {}).get("url") or None,
         limits=_limits(document.get("database", {})),
@@ -248,6 +256,15 @@ def _home(environment: Mapping[str, str]) -> Path:
     import platformdirs
 
     return platformdirs.user_data_path("shadowdiff", appauthor=False)
+
+
+def _cache(environment: Mapping[str, str]) -> Path:
+    """Beside the data where the user says where that lies, else where this system keeps caches."""
+    if environment.get("SHADOWDIFF_HOME"):
+        return _home(environment) / "cache"
+    import platformdirs
+
+    return platformdirs.user_cache_path("shadowdiff", appauthor=False)
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from shadowdiff.fusion import fuse_ranks
 from shadowdiff.lexical import OrgLexicon
-from shadowdiff.protocols import KnowledgeBase, ListingReranker
+from shadowdiff.lexicons_kept import KeptLexicons
+from shadowdiff.protocols import KnowledgeBase, ListingReranker, VersionsKnowledge
 from shadowdiff.records import Entry, Pool, PoolEntry, PoolOrigin, RecordedEntry, Session, Turn
 from shadowdiff.runs import RunConfig
 
@@ -28,19 +29,34 @@ class BuiltPool:
 
 
 class Lexicons:
-    """BM25 indexes by org, built on first use; the least recently used go when they hold too many entries."""
+    """BM25 indexes by org, opened or built on first use; the least recently used go when they hold too many entries."""
 
     def __init__(self, knowledge: KnowledgeBase) -> None:
         self._knowledge = knowledge
-        self._built: dict[str, OrgLexicon] = {}
+        self._held: dict[str, OrgLexicon] = {}
 
     def of(self, org_id: str) -> OrgLexicon:
         """The index over the org's whole knowledge base."""
-        lexicon = self._built.pop(org_id, None) or OrgLexicon(self._knowledge.org_entries(org_id))
-        self._built[org_id] = lexicon
-        while len(self._built) > 1 and sum(kept.size for kept in self._built.values()) > ENTRIES_KEPT:
-            del self._built[next(iter(self._built))]
+        lexicon = self._held.pop(org_id, None) or self._made(org_id)
+        self._held[org_id] = lexicon
+        while len(self._held) > 1 and sum(held.size for held in self._held.values()) > ENTRIES_KEPT:
+            del self._held[next(iter(self._held))]
         return lexicon
+
+    def _made(self, org_id: str) -> OrgLexicon:
+        """From disk, without reading an entry, where this version of the knowledge base has been indexed before."""
+        knowledge = self._knowledge
+        if not isinstance(knowledge, VersionsKnowledge) or knowledge.cache_directory is None:
+            return OrgLexicon(knowledge.org_entries(org_id))
+        kept = KeptLexicons(knowledge.cache_directory)
+        version = knowledge.kb_version(org_id)
+        opened = None if version is None else kept.opened(version)
+        if opened is not None:
+            return opened
+        lexicon = OrgLexicon(self._knowledge.org_entries(org_id))
+        # Entries may have changed between the two statements: what was read must be the version that it is kept as.
+        unchanged = version is not None and knowledge.kb_version(org_id) == version
+        return kept.keep(version, lexicon) if version is not None and unchanged else lexicon
 
 
 class PoolBuilder:

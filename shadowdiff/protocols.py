@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO, runtime_checkable
 
 from shadowdiff.findings import Finding
@@ -56,7 +57,7 @@ class KnowledgeBase(Protocol):
     def nearest(self, org_of: Mapping[str, str], limit: int) -> dict[str, list[RecordedEntry]]:
         """The org's entries nearest to each turn by cosine, best first, from org ids by turn id.
 
-        Turns without embedding are absent.
+        Turns without embedding are absent. Statements grow with the orgs, not with the turns.
         """
         ...
 
@@ -67,6 +68,21 @@ class NamesEmbeddings(Protocol):
 
     def embedding_models(self, org_ids: Sequence[str]) -> dict[str, str]:
         """Names of models by org id; absent where none is stored. Raises SourceError."""
+        ...
+
+
+@runtime_checkable
+class VersionsKnowledge(Protocol):
+    """A KnowledgeBase whose entries can be told from other ones without reading them, so that an index can be kept."""
+
+    cache_directory: Path | None
+    """Where what is made of its texts may be kept on this machine; None: nowhere."""
+
+    def kb_version(self, org_id: str) -> str | None:
+        """A name of exactly what `org_entries` gives now, globally unique: other ids or texts have another name.
+
+        None where an index is made as quickly as it is looked for. Raises SourceError.
+        """
         ...
 
 

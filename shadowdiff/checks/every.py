@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from shadowdiff.checks import columns, configuration, contents, embeddings, plans, server, sides, sizes, storage
+from shadowdiff.checks import (
+    columns,
+    configuration,
+    contents,
+    embeddings,
+    plans,
+    retrieval,
+    server,
+    sides,
+    sizes,
+    storage,
+)
 from shadowdiff.checks.checkup import Check
 from shadowdiff.config import SOURCE_PARTS
 
@@ -39,6 +50,7 @@ CHECKS = (
     Check("speed", "pool by turn", plans.by_id("pool", "pool by turn", plans.lists_of_turns("pool")), SAMPLED),
     Check("speed", "served by turn", plans.by_id("served", "served by turn", plans.lists_of_turns("served")), SAMPLED),
     Check("speed", "entries by id", plans.by_id("entries", "entries by id", plans.entries_of_pools), SAMPLED),
+    Check("speed", "pools by cosine", retrieval.pools_by_cosine, ("tables", *PARTS)),
     Check("sides", "sides", sides.sides),
     Check("sides", "inputs", sides.inputs, ("tables", *PARTS)),
     Check("sides", "truncation", sides.truncation, SAMPLED),
@@ -46,5 +58,6 @@ CHECKS = (
     Check("store", "migrations", storage.migrations, ("store",)),
     Check("store", "separation", storage.separation, ("connection", "mapping", "store")),
     Check("store", "disk", storage.disk),
+    Check("store", "lexicons", storage.lexicons),
 )
 """A check that builds on others names them: without them it is said to be skipped."""

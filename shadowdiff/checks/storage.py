@@ -14,6 +14,7 @@ from shadowdiff.checks.server import place
 from shadowdiff.database import database_errors, masked
 from shadowdiff.errors import StoreError
 from shadowdiff.findings import Finding, fail, ok, warn
+from shadowdiff.lexicons_kept import KeptLexicons
 from shadowdiff.store import migrate
 from shadowdiff.store.schema import SCHEMA
 
@@ -91,6 +92,17 @@ def disk(checkup: Checkup) -> Iterator[Finding]:
     """Room where the embedded server keeps its files; the disks of other servers cannot be seen from here."""
     if checkup.is_embedded or is_embedded(checkup):
         yield room(checkup.settings.home)
+
+
+def lexicons(checkup: Checkup) -> Iterator[Finding]:
+    """What is kept of BM25 indexes on this machine; nothing is said where nothing is kept."""
+    if checkup.settings.cache is None:
+        return
+    kept = KeptLexicons(checkup.settings.cache)
+    sizes = kept.sizes()
+    if sizes:
+        told = f"{len(sizes)} kept in {kept.root}; they take {_size(sum(sizes.values()))}"
+        yield ok("lexicons", f"{told} of at most {_size(kept.most_bytes)}")
 
 
 def room(directory: Path) -> Finding:

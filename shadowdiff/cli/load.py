@@ -12,6 +12,8 @@ from shadowdiff.cli.invocation import Invocation
 from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from shadowdiff.sources.bundle import Bundle
     from shadowdiff.sources.embeddings import Embeddings
 
@@ -151,7 +153,23 @@ def load_bundle(invocation: Invocation, bundle: Bundle, embedder: str | None = N
     )
     if not together:
         ingest_labels(store, bundle.labels)
+    _index_large_orgs(source)
     return _told(bundle, embeddings)
+
+
+def _index_large_orgs(source: Engine) -> None:
+    """What was loaded stays loaded where this fails: pools are retrieved exactly then."""
+    from shadowdiff import diagnostics
+    from shadowdiff.errors import StoreError
+    from shadowdiff.store.approximate import LargeOrg, bring_up_to_date
+
+    def told(org: LargeOrg) -> None:
+        diagnostics.note(f"indexing the {org.entries:,} embeddings of org {org.org_id!r}; this takes a few minutes")
+
+    try:
+        bring_up_to_date(source, told)
+    except StoreError as error:
+        diagnostics.warning(f"{error}; --pool-from cosine compares all entries of large orgs until a load succeeds")
 
 
 def _computed(bundle: Bundle, embedder: str) -> Embeddings:

@@ -232,6 +232,21 @@ def _finished(invocation: Invocation, replay: Replay, run: Run) -> Run:
             f"{run.run_id}, or see them with: shadowdiff show {run.run_id}"
         )
         raise
+    finally:
+        _tell_approximate(invocation)
+
+
+def _tell_approximate(invocation: Invocation) -> None:
+    """Pools that are not certain to hold the very nearest entries are never passed off as if they were."""
+    from shadowdiff import diagnostics
+
+    orgs = sorted(invocation.source.approximate_orgs)
+    if orgs:
+        others = f" and {len(orgs) - 1} more" if len(orgs) > 1 else ""
+        diagnostics.warning(
+            f"pools of org {orgs[0]!r}{others} come from an approximate index (HNSW), which may miss some of the "
+            "nearest entries; all sides rank the same pools"
+        )
 
 
 def _stored(invocation: Invocation, run: Run) -> str:

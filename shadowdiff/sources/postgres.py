@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import func, select
@@ -18,7 +19,9 @@ from shadowdiff.retry import Retries
 from shadowdiff.sources import statements
 from shadowdiff.sources.mapping import DEFAULT_ORG, SourceMapping, source_mapping
 from shadowdiff.sources.parts import Parts, is_the_statements_fault, said
-from shadowdiff.sources.values import array_text, distinct, listed, moment, tags, vector
+from shadowdiff.sources.retrieval import Retrieval
+from shadowdiff.sources.values import distinct, listed, moment, tags, vector
+from shadowdiff.store.approximate import usable_indexes
 from shadowdiff.store.schema import orgs
 from shadowdiff.store.statements import texts
 
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 SESSIONS_PER_BATCH = 64
 ROWS_PER_FETCH = 2_000
 ORGS_SHOWN = 5
+VERSIONED_FROM = 2_000
+"""Entries from which a lexicon that was made before is worth asking for: fewer are indexed in a moment."""
 ALIKE = (
     "ids and orgs of one part are looked up in the others: their types must fit "
     f"(sessions without org_id are of the org {DEFAULT_ORG!r})"
@@ -43,7 +48,9 @@ class PostgresSource:
 
     `mapping` says which SQL gives them; the own schema unless given. Every
     method raises SourceError when the database fails, after `retries` gave up,
-    and ConfigError where the mapping does not fit the database.
+    and ConfigError where the mapping does not fit the database. `approximate`:
+    whether `nearest` may search an index that finds nearly all. `cache_directory`:
+    where what is made of the entries' texts may be kept; None: nowhere.
     """
 
     def __init__(
@@ -53,12 +60,17 @@ class PostgresSource:
         *,
         retries: Retries | None = None,
         sessions_per_batch: int = SESSIONS_PER_BATCH,
+        approximate: bool = True,
+        cache_directory: Path | None = None,
     ) -> None:
         self.mapping = mapping or source_mapping()
         self._engine = engine
         self._retries = retries or Retries()
         self._parts = Parts(self.mapping)
         self._sessions_per_batch = sessions_per_batch
+        self._approximate = approximate
+        self._found_by: Retrieval | None = None
+        self.cache_directory = cache_directory
 
     def session_ids(self, window: Window) -> list[str]:
         """Ids of the selected sessions, oldest first. Raises ConfigError for an org or session that is not stored."""
@@ -139,8 +151,10 @@ class PostgresSource:
     def nearest(self, org_of: Mapping[str, str], limit: int) -> dict[str, list[RecordedEntry]]:
         """The org's entries nearest to each turn by cosine, best first, ties by entry id; `org_of` by turn id.
 
-        Exact. The server compares pgvector's own types; for embeddings of other
-        types an org's are streamed once per turn and compared here.
+        Exact, but for large orgs of the own schema that have an approximate
+        index (`approximate_orgs`). The server compares pgvector's own types; for
+        embeddings of other types an org's are streamed once per turn and
+        compared here.
         """
         queries = self.turn_vectors(list(org_of))
 
@@ -148,18 +162,31 @@ class PostgresSource:
             part = self._parts.get(connection, "entries")
             if not part.has("embedding") or not queries:
                 return {}
-            if part.kind("embedding") not in statements.SQL_VECTORS:
-                return {
-                    turn_id: self._nearest_here(connection, org_of[turn_id], query, limit)
-                    for turn_id, query in queries.items()
-                }
-            asked = [(turn_id, org_of[turn_id], array_text(query)) for turn_id, query in queries.items()]
-            found: dict[str, list[RecordedEntry]] = defaultdict(list)
-            for row in self._stream(connection, statements.nearest(part, asked, limit)):
-                found[row.turn_id].append(RecordedEntry(row.entry_id, row.score))
-            return dict(found)
+            return self._retrieval(connection).nearest(connection, part, queries, org_of, limit)
 
         return self.read("retrieving pools by cosine", work) if self._parts.has("entries") else {}
+
+    @property
+    def approximate_orgs(self) -> frozenset[str]:
+        """Orgs for which `nearest` has searched an approximate index."""
+        return frozenset(self._found_by.approximate_orgs) if self._found_by else frozenset()
+
+    def _retrieval(self, connection: Connection) -> Retrieval:
+        """How entries are found, decided when it is first asked: all pools of a source are found in one way."""
+        if self._found_by is None:
+            may = self.mapping.is_own and self._approximate
+            self._found_by = Retrieval(self._stream, usable_indexes(connection) if may else frozenset())
+        return self._found_by
+
+    def kb_version(self, org_id: str) -> str | None:
+        """A hash over what an org's lexicon is made of; None where its entries are fewer than a lexicon is kept for."""
+
+        def work(connection: Connection) -> str | None:
+            part = self._parts.get(connection, "entries")
+            row = connection.execute(statements.version_of_org(part, org_id, VERSIONED_FROM)).first()
+            return None if row is None else str(row.version)
+
+        return self.read("reading a knowledge base's version", work) if self._parts.has("entries") else None
 
     def read(self, what: str, work: Callable[[Connection], T]) -> T:
         """What `work` makes of one READ ONLY, REPEATABLE READ transaction; all of it again where the server went away.
@@ -277,26 +304,6 @@ class PostgresSource:
     def _entry(self, row: Row[Any], org_id: str) -> Entry:
         updated_at = None if row.updated_at is None else moment(row.updated_at, self.mapping.timezone)
         return Entry(org_id, row.entry_id, row.title or "", row.body or "", updated_at)
-
-    def _nearest_here(
-        self, connection: Connection, org_id: str, query: NDArray[np.float32], limit: int
-    ) -> list[RecordedEntry]:
-        import heapq
-
-        import numpy as np
-
-        part = self._parts.get(connection, "entries")
-        wanted = query.astype(np.float64)
-
-        def scored() -> Iterator[tuple[float, str]]:
-            for row in self._stream(connection, statements.vectors_of_org(part, org_id)):
-                found = vector(row.embedding)
-                if found is not None and found.shape == query.shape and found.any() and query.any():
-                    held = found.astype(np.float64)
-                    yield float(held @ wanted / np.linalg.norm(held) / np.linalg.norm(wanted)), row.entry_id
-
-        best = heapq.nsmallest(limit, scored(), key=lambda item: (-item[0], item[1]))
-        return [RecordedEntry(entry_id, score) for score, entry_id in best]
 
     def _require(self, connection: Connection, window: Window) -> None:
         """Refuse orgs and sessions that are not there, naming some that are."""

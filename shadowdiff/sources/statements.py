@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pgvector.sqlalchemy import HALFVEC
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     DateTime,
     Float,
+    LargeBinary,
     Select,
     Text,
     and_,
@@ -22,14 +25,24 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from shadowdiff.records import Window
 from shadowdiff.sources.parts import Part, ServerType
 from shadowdiff.sources.values import stored_moment
 from shadowdiff.store.statements import texts
 
+if TYPE_CHECKING:
+    from sqlalchemy.types import TypeEngine
+
 SQL_VECTORS = frozenset({"vector", "halfvec"})
 """Types whose nearest neighbours the server finds by itself."""
+FOUND_PER_WANTED = 2
+"""Entries that an approximate index is asked for per entry of a pool; the rest only helps to rank the last places."""
+LOOKED_AT_PER_WANTED = 8
+"""Entries of an approximate index that are looked at per entry of a pool: recall grows with it, and time."""
+LEAST_LOOKED_AT, MOST_LOOKED_AT = 100, 1_000
+"""pgvector takes no more."""
 
 
 def selection(sessions: Part, window: Window, zone: tzinfo) -> Select[Any]:
@@ -177,30 +190,95 @@ def vectors_of_turns(turns: Part, turn_ids: Sequence[str]) -> Select[Any]:
     return select(*columns).where(turns.is_among("turn_id", turn_ids), turns.rows.c.query_embedding.is_not(None))
 
 
-def nearest(entries: Part, asked: Sequence[tuple[str, str, str]], limit: int) -> Select[Any]:
-    """For each (turn id, org id, vector as text): the org's nearest entries by cosine, best first, ties by entry id."""
-    turn_ids, org_ids, vectors = (texts([item[place] for item in asked]) for place in range(3))
-    turn = func.unnest(turn_ids, org_ids, vectors).table_valued("turn_id", "org_id", "vector").render_derived("asked")
-    vector = ServerType("vector")
+def nearest(entries: Part, org_id: str | None, asked: Sequence[tuple[str, str]], limit: int) -> Select[Any]:
+    """For each (turn id, vector as text): the org's nearest entries by cosine, best first, ties by entry id. Exact.
+
+    `org_id` None: the knowledge base is shared by all orgs.
+    """
+    turn = _asked(asked, {"vector": ServerType("vector")})
     # The sum keeps the server from an approximate index, which may find too few and not always the same.
-    distance = cast(entries.rows.c.embedding, vector).op("<=>", return_type=Float())(cast(turn.c.vector, vector)) + 0.0
-    of_org = (
-        entries.rows.c.org_id == cast(turn.c.org_id, ServerType(entries.columns["org_id"]))
-        if entries.has("org_id")
-        else true()
-    )
+    distance = (_distance(entries, turn) + 0.0).label("distance")
     best = (
-        select(cast(entries.rows.c.entry_id, Text).label("entry_id"), (literal(1.0) - distance).label("score"))
-        .where(of_org, entries.rows.c.embedding.is_not(None))
+        select(cast(entries.rows.c.entry_id, Text).label("entry_id"), distance)
+        .where(true() if org_id is None else _is_of_org(entries, org_id), entries.rows.c.embedding.is_not(None))
         .order_by(distance, entries.in_text_order("entry_id"))
         .limit(limit)
         .lateral("best")
     )
-    return (
-        select(turn.c.turn_id, best.c.entry_id, best.c.score)
-        .join(best, true())
-        .order_by(turn.c.turn_id, best.c.score.desc(), best.c.entry_id.collate("C"))
+    columns = (turn.c.turn_id, best.c.entry_id, best.c.distance)
+    found = select(*columns).join_from(turn, best, true()).subquery("found")
+    return _scored(found.c, select())
+
+
+def nearest_by_index(
+    entries: Part, org_id: str, dimensions: int, asked: Sequence[tuple[str, str]], limit: int
+) -> Select[Any]:
+    """As `nearest`, through the org's approximate index of the own schema (`store.approximate`).
+
+    The index finds twice as many entries as are wanted by half-precision
+    distances; they are ranked by the embeddings themselves.
+    """
+    half = HALFVEC(dimensions)
+    turn = _asked(asked, {"vector": ServerType("vector"), "half": half})
+    rows = entries.rows.c
+    found = (
+        select(rows.entry_id, _distance(entries, turn).label("distance"))
+        .where(rows.org_id == org_id, func.vector_dims(rows.embedding) == dimensions)
+        .order_by(cast(rows.embedding, half).op("<=>", return_type=Float())(turn.c.half))
+        .limit(FOUND_PER_WANTED * limit)
+        .lateral("found")
     )
+    place = func.row_number().over(
+        partition_by=turn.c.turn_id, order_by=(found.c.distance, found.c.entry_id.collate("C"))
+    )
+    columns = (turn.c.turn_id, found.c.entry_id, found.c.distance, place.label("place"))
+    ranked = select(*columns).join_from(turn, found, true()).subquery("ranked")
+    return _scored(ranked.c, select().where(ranked.c.place <= limit))
+
+
+def search_settings(limit: int) -> Select[Any]:
+    """For this transaction: how far an approximate index is searched, on until there are enough."""
+    breadth = min(max(LOOKED_AT_PER_WANTED * limit, LEAST_LOOKED_AT), MOST_LOOKED_AT)
+    settings = {"hnsw.ef_search": str(breadth), "hnsw.iterative_scan": "strict_order"}
+    return select(*(func.set_config(name, value, true()) for name, value in settings.items()))
+
+
+def _asked(asked: Sequence[tuple[str, str]], forms: Mapping[str, TypeEngine[Any]]) -> CTE:
+    """Turn ids with their vectors in these forms, each read from its text once and not once per entry."""
+    turn_ids, vectors = (texts([item[place] for item in asked]) for place in range(2))
+    given = func.unnest(turn_ids, vectors).table_valued("turn_id", "vector").render_derived("given")
+    vector = cast(given.c.vector, ServerType("vector"))
+    columns = (cast(vector, form).label(name) for name, form in forms.items())
+    return select(given.c.turn_id, *columns).cte("asked").prefix_with("MATERIALIZED")
+
+
+def _distance(entries: Part, turn: CTE) -> ColumnElement[Any]:
+    return cast(entries.rows.c.embedding, ServerType("vector")).op("<=>", return_type=Float())(turn.c.vector)
+
+
+def _scored(rows: Any, statement: Select[Any]) -> Select[Any]:
+    """Turn id, entry id and cosine, by turn, best first."""
+    score = (literal(1.0) - rows.distance).label("score")
+    return statement.add_columns(rows.turn_id, rows.entry_id, score).order_by(
+        rows.turn_id, rows.distance, rows.entry_id.collate("C")
+    )
+
+
+def version_of_org(entries: Part, org_id: str, least: int) -> Select[Any]:
+    """One row with a hash over ids and texts of an org's entries, whatever their order; no row for fewer than `least`.
+
+    Made of the texts themselves: not every knowledge base keeps the time of a change, or keeps it right.
+    """
+    of_org = _is_of_org(entries, org_id)
+    columns = [func.coalesce(entries.as_text(name), "") for name in ("entry_id", "title", "body")]
+    sizes = [part for column in columns for part in (cast(func.length(column), Text), literal(":"))]
+    content = func.sha256(func.convert_to(func.concat(*sizes, *columns), "UTF8"))
+    hashes = select(content.label("content")).where(of_org).subquery("hashes")
+    joined = func.string_agg(hashes.c.content, aggregate_order_by(literal(b"", LargeBinary), hashes.c.content))
+    version = select(func.encode(func.sha256(joined), "hex")).scalar_subquery()
+    some = select(literal(1)).select_from(entries.rows).where(of_org).limit(least).subquery("some")
+    count = select(func.count()).select_from(some).scalar_subquery()
+    return select(version.label("version")).where(count >= least)
 
 
 def known(part: Part, name: str, value: str) -> Select[Any]:
