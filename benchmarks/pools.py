@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, text
 
+from benchmarks.results import publish
 from shadowdiff import embedded
 from shadowdiff.database import parse_url, source_engine, store_engine
 from shadowdiff.lexical import OrgLexicon
@@ -52,6 +53,7 @@ SPREAD = 0.7
 WORDS = (20, 100)
 SEED = 4
 DATABASE = "pools"
+HOME = Path.home() / ".cache" / "shadowdiff-bench" / "pools"
 SAMPLE = Path(__file__).resolve().parent.parent / "sample_sessions" / "kb_entries.jsonl"
 
 
@@ -82,17 +84,20 @@ def main() -> None:
         bm25 = lexicons(home, max(arguments.sizes))
     finally:
         embedded.stop(home)
-    if arguments.json:
-        figures = {"cosine": [vars(row) for row in cosine], "bm25": bm25, "cores": os.cpu_count()}
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    largest = cosine[-1]
+    publish(
+        "pools",
+        {"sizes": list(arguments.sizes)},
+        {"cosine": [vars(row) for row in cosine], "bm25": bm25, "cores": os.cpu_count()},
+        {"recall of the largest": largest.recall, "exact over HNSW, the largest": largest.exact_ms / largest.hnsw_ms},
+    )
 
 
 def parsed() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, required=True, help="directory of the embedded server; made if missing")
+    parser.add_argument("--home", type=Path, default=HOME, help="directory of the embedded server; made if missing")
     parser.add_argument("--sizes", type=int, nargs="+", default=(1_000, 5_000, 20_000, 100_000), help="entries per org")
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
     parser.add_argument("--lexicon", choices=("memory", "first", "again"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -231,7 +236,7 @@ def lexicons(home: Path, size: int) -> dict[str, Any]:
     say(f"\n{f'BM25 of {size:,} entries':<28}{'ready in':>11}{'its version':>13}{'a query':>11}{'peak RSS':>11}")
     found = {}
     for way in ("memory", "first", "again"):
-        command = [sys.executable, __file__, "--home", str(home), "--sizes", str(size), "--lexicon", way]
+        command = [sys.executable, "-m", "benchmarks.pools", "--home", str(home), "--sizes", str(size), "--lexicon", way]
         finished = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
         found[way] = row = json.loads(finished.stdout)
         name = {"memory": "built in memory", "first": "built and kept on disk", "again": "opened from disk"}[way]
