@@ -9,6 +9,7 @@ sessions are drawn. Each size is a process of its own, so that its peak memory i
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.results import publish
+from shadowdiff.cli.main import COLLECTED_AFTER
 from shadowdiff.diff import diff_session
 from shadowdiff.records import (
     Entry,
@@ -124,6 +126,7 @@ def measured(turns: int) -> Measured:
     """Diff and sum up this many turns, here."""
     sides = (Side("A", "a", "a", "0"), Side("B", "b", "b", "1"))
     config = RunConfig(production="A")
+    gc.set_threshold(*COLLECTED_AFTER)
     builder = SummaryBuilder(config, sides)
     baseline = peak_mib()
     sessions = drawn_sessions(turns)

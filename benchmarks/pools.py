@@ -236,7 +236,17 @@ def lexicons(home: Path, size: int) -> dict[str, Any]:
     say(f"\n{f'BM25 of {size:,} entries':<28}{'ready in':>11}{'its version':>13}{'a query':>11}{'peak RSS':>11}")
     found = {}
     for way in ("memory", "first", "again"):
-        command = [sys.executable, "-m", "benchmarks.pools", "--home", str(home), "--sizes", str(size), "--lexicon", way]
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.pools",
+            "--home",
+            str(home),
+            "--sizes",
+            str(size),
+            "--lexicon",
+            way,
+        ]
         finished = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
         found[way] = row = json.loads(finished.stdout)
         name = {"memory": "built in memory", "first": "built and kept on disk", "again": "opened from disk"}[way]

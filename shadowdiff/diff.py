@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 from itertools import chain, count
 from operator import eq
 from typing import TYPE_CHECKING, cast
@@ -133,6 +134,8 @@ def rbo_ext(a: Sequence[str], b: Sequence[str], p: float) -> float:
         return 1.0
     if not short:
         return 0.0
+    if len(short) == len(long):
+        return _rbo_of_even_lists(short, long, p)
     shared = _first_shared(short, long)
     at_short = sum(shared[: len(short)])
     total, weight, overlap = 0.0, 1.0 - p, 0
@@ -143,6 +146,26 @@ def rbo_ext(a: Sequence[str], b: Sequence[str], p: float) -> float:
         weight *= p
     total += ((overlap - at_short) / len(long) + at_short / len(short)) * p ** len(long)
     return min(max(total, 0.0), 1.0)
+
+
+def _rbo_of_even_lists(a: Sequence[str], b: Sequence[str], p: float) -> float:
+    """The same where both are as long: a shared entry counts at every depth from that at which both lists hold it."""
+    weights = _weights_from(len(a), p)
+    places = dict(zip(a, count(), strict=False))
+    total, shared = 0.0, 0
+    for place, entry_id in enumerate(b):
+        other = places.get(entry_id)
+        if other is not None:
+            shared += 1
+            total += weights[max(place, other)]
+    return min(total + shared / len(a) * p ** len(a), 1.0)
+
+
+@lru_cache(maxsize=64)
+def _weights_from(depths: int, p: float) -> tuple[float, ...]:
+    """The sum of (1 - p) p^(d - 1) / d over the depths d from 1, 2, … on down to `depths`."""
+    each = [(1.0 - p) * p ** (depth - 1) / depth for depth in range(1, depths + 1)]
+    return tuple(math.fsum(each[start:]) for start in range(depths))
 
 
 def contrast(outcome: SessionOutcome) -> tuple[float, ...]:

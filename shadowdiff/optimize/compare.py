@@ -173,7 +173,7 @@ def _of_reference(reference: _Reference, sample: Sample, rates: Sequence[float])
     """Held against itself: its own batch mates are the only thing to find out. Median speed over all alternations."""
     rate = statistics.median(rates) if rates else _alone_rate(reference)
     alike = likeness(sample.pools, reference.rows, reference.rows, sample.config)
-    return Measured(alike, _mates(reference.reranker, sample, reference.rows), Speed(rate, 1.0))
+    return Measured(alike, _mates(reference.reranker, sample, reference.rows), Speed(rate, 1.0, 1.0))
 
 
 def _alone_rate(reference: _Reference) -> float:

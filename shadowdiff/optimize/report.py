@@ -79,6 +79,8 @@ class Speed:
     pairs_per_second: float
     ratio: float
     """Of the reference's median time to this one's, in the same alternation; 1.0 for the reference."""
+    least: float
+    """The least such ratio of a single round: below 1.0, the gain may be the machine's noise."""
 
 
 @dataclass(frozen=True, slots=True)

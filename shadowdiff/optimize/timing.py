@@ -31,7 +31,7 @@ def paired(reference: Callable[[], None], other: Callable[[], None], pairs: int)
     """
     times = [(_seconds(reference), _seconds(other)) for _ in range(ROUNDS)]
     first, second = (statistics.median(column) for column in zip(*times, strict=True))
-    return pairs / first, Speed(pairs / second, first / second)
+    return pairs / first, Speed(pairs / second, first / second, min(one / other for one, other in times))
 
 
 def _seconds(work: Callable[[], None]) -> float:
