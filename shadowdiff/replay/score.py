@@ -76,11 +76,8 @@ class SideWork:
         readable = zip(turns, self._unreadable, strict=True)
         self._requests = [ScoreRequest("", ()) if cannot else request_of(reranker, turn) for turn, cannot in readable]
         self._keys = [pair_keys(request) for request in self._requests]
-
-    @property
-    def pair_keys(self) -> list[bytes]:
-        """Every distinct pair of the window, in one order whoever asks."""
-        return sorted({key for row in self._keys for key in row})
+        self.pair_keys = frozenset(key for row in self._keys for key in row)
+        """Every distinct pair of the window."""
 
     @property
     def pairs(self) -> int:
