@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from itertools import accumulate, zip_longest
+from itertools import filterfalse, zip_longest
 from statistics import median
 from typing import TYPE_CHECKING, cast
 
@@ -56,10 +56,11 @@ def held_against(ranking: Ranking, served: Sequence[str], near_tie_share: float)
     shown = surfaced(ranking, len(wanted))
     if shown == wanted:
         return TurnFidelity(len(wanted), outside_pool=0, overlap=1.0, first_divergence=None)
+    held = set(wanted)
     return TurnFidelity(
         served=len(wanted),
-        outside_pool=len(set(wanted).difference(ranking.entry_ids)),
-        overlap=len(set(wanted).intersection(shown)) / len(wanted),
+        outside_pool=len(held.difference(ranking.entry_ids)),
+        overlap=len(held.intersection(shown)) / len(wanted),
         first_divergence=_first_divergence(wanted, shown),
         by_near_ties=_apart_by_near_ties(wanted, ranking, near_tie_share),
     )
@@ -137,19 +138,33 @@ class FidelityTally:
 
 
 def _first_divergence(served: Sequence[str], shown: Sequence[str]) -> int | None:
-    return next((rank for rank, (was, now) in enumerate(zip_longest(served, shown), start=1) if was != now), None)
+    for rank, (was, now) in enumerate(zip_longest(served, shown), start=1):
+        if was != now:
+            return rank
+    return None
 
 
 def _apart_by_near_ties(served: Sequence[str], ranking: Ranking, share: float) -> bool:
     """Whether no entry scores `share` of the spread or more above one that it was served behind, or not served for."""
     score_of = dict(zip(ranking.entry_ids, ranking.scores, strict=True))
-    scores = [score for entry_id in served if (score := score_of.get(entry_id)) is not None]
-    if len(scores) < len(served):
+    order = [score_of.get(entry_id) for entry_id in served]
+    if None in order:
         return False
-    best, worst = ranking.scores[0], next(score for score in reversed(ranking.scores) if score is not None)
-    wanted = set(served)
-    # The first that was not served is the best of them: unranked entries stand last.
-    left_out = next((score for entry_id, score in score_of.items() if entry_id not in wanted), None)
-    order = scores if left_out is None else [*scores, left_out]
-    margin = share * (cast("float", best) - worst)
-    return all(score - lowest < margin for score, lowest in zip(order[1:], accumulate(order, min), strict=False))
+    # Unranked entries stand last: the first that was not served is the best of them.
+    left_out = next(filterfalse(set(served).__contains__, ranking.entry_ids), None)
+    if left_out is not None and score_of[left_out] is not None:
+        order.append(score_of[left_out])
+    best, *others = cast("list[float]", order)
+    margin, lowest = share * _spread(ranking.scores), best
+    for score in others:
+        if score - lowest >= margin:
+            return False
+        lowest = score if score < lowest else lowest
+    return True
+
+
+def _spread(scores: Sequence[float | None]) -> float:
+    """The best score less the worst, where anything was scored."""
+    known = cast("Sequence[float]", scores)
+    worst = known[-1] if scores[-1] is not None else known[scores.index(None) - 1]
+    return known[0] - worst
