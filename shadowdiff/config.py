@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shadowdiff.errors import ConfigError
+from shadowdiff.remote.configured import prices, provider_settings
+from shadowdiff.remote.settings import ProviderSettings
+from shadowdiff.runs import Price
 
 FILE_NAME = "shadowdiff.toml"
 SOURCE_PARTS = ("sessions", "turns", "pool", "served", "entries")
@@ -49,8 +52,12 @@ KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
     },
     "replay": {"baseline": "text", "others": "texts", "production": "text"},
     "rerankers": {},
+    "providers": {},
+    "prices": {},
 }
-"""Sections and their keys with the kind of the value; `rerankers` takes names of the user's choice."""
+"""Sections and their keys with the kind of the value; those without keys take names of the user's choice."""
+OF_TABLES = ("providers", "prices")
+"""Sections whose names stand for tables; read in remote.configured."""
 
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|min|h|m)?")
 SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -130,6 +137,10 @@ class Settings:
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     rerankers: Mapping[str, str] = field(default_factory=dict)
     """Short names for spec strings."""
+    providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
+    """How remote rerankers are asked, by scheme."""
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """What remote rerankers charge, by short name or spec."""
     baseline: str | None = None
     """Side A where the command line names none."""
     others: tuple[str, ...] = ()
@@ -160,6 +171,8 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.
         source=_source(document.get("source", {})),
         privacy=_privacy(document.get("privacy", {}), environment),
         rerankers=document.get("rerankers", {}),
+        providers=provider_settings(path or Path(FILE_NAME), document.get("providers", {}), seconds),
+        prices=prices(path or Path(FILE_NAME), document.get("prices", {})),
         baseline=replay.get("baseline"),
         others=tuple(replay.get("others", ())),
         production=replay.get("production"),
@@ -282,6 +295,8 @@ def _check_section(path: Path, section: str, content: Any) -> None:
         raise ConfigError(f"{path}: unknown section [{section}]; known: {', '.join(sorted(KNOWN_KEYS))}")
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: [{section}] must be a table, not {_kind(content)}")
+    if section in OF_TABLES:
+        return
     known = KNOWN_KEYS[section]
     for key, value in content.items():
         if known and key not in known:

@@ -9,7 +9,11 @@ ShadowdiffError                 one plain line for a person; never a traceback
 │   ├── SourceError             reading sessions, turns, pools or entries failed
 │   └── StoreError              reading or writing runs failed
 ├── RerankerError               one side gave no ranking for a turn; stored and counted, not raised to the user
-│   └── PlainRerankerError      the same, in words that quote nothing of what was ranked
+│   ├── PlainRerankerError      the same, in words that quote nothing of what was ranked
+│   └── RemoteError             a provider gave no answer, or one that cannot be used
+│       ├── ThrottledError      it asks to be asked less often; tried again
+│       ├── TransientError      it, or the way to it, is out of order; tried again
+│       └── RefusedError        it will refuse every call: the key, the model or the form is wrong; the side stops
 └── TooManyFailuresError        exit 4: too many turns failed for the run to mean anything
 """
 
@@ -93,6 +97,42 @@ class PlainRerankerError(RerankerError):
     def textless(self) -> str:
         """The message itself."""
         return str(self)
+
+
+class RemoteError(RerankerError):
+    """A provider gave no answer to a call, or one that cannot be used; not tried again unless a subclass says so."""
+
+    def __init__(self, message: str, plain: str) -> None:
+        """`message` may hold what the provider said; `plain` says the same and quotes nobody, and is always stored."""
+        super().__init__(message)
+        self._plain = plain
+
+    @property
+    def textless(self) -> str:
+        """The reason in our own words."""
+        return self._plain
+
+
+class ThrottledError(RemoteError):
+    """The provider asks to be asked less often."""
+
+    def __init__(self, message: str, plain: str, retry_after: float | None = None) -> None:
+        """`retry_after`: seconds after which the provider says that it may be asked again."""
+        super().__init__(message, plain)
+        self.retry_after = retry_after
+
+
+class TransientError(RemoteError):
+    """The provider, or the way to it, is out of order; the same call may well succeed in a moment."""
+
+    def __init__(self, message: str, plain: str, retry_after: float | None = None) -> None:
+        """`retry_after`: as for ThrottledError; with a 503, say."""
+        super().__init__(message, plain)
+        self.retry_after = retry_after
+
+
+class RefusedError(RemoteError):
+    """The provider will refuse every other call as well: a wrong key, an unknown model, a form it does not know."""
 
 
 class TooManyFailuresError(ShadowdiffError):

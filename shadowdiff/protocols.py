@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO, runtime_checkable
 
 from shadowdiff.findings import Finding
-from shadowdiff.records import Entry, Pool, RecordedEntry, Session, SessionOutcome, Turn, Window
+from shadowdiff.records import Asked, Entry, Pool, RecordedEntry, Session, SessionOutcome, Turn, Usage, Window
 from shadowdiff.runs import Run
 
 if TYPE_CHECKING:
@@ -198,6 +198,56 @@ class EncodesPairs(Protocol):
     def encode(self, requests: Sequence[ScoreRequest]) -> Sequence[Sequence[EncodedPair] | RerankerError]:
         """Pairs of token ids per request, in input order, or why a request has none."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider made of one request."""
+
+    found: PairScores | RerankerError
+    """A failure is a value: what was asked counts, and costs, either way."""
+    asked: Asked
+
+
+@runtime_checkable
+class Asks(Protocol):
+    """A Reranker that asks a provider, a request at a time; may be asked by several threads at once."""
+
+    concurrency: int
+    """Requests that may be under way at a time."""
+
+    @property
+    def stopped(self) -> str | None:
+        """Why it sends nothing any more: the provider refused, and would refuse again. None: it still asks."""
+        ...
+
+    def ask(self, request: ScoreRequest) -> Answer:
+        """Ask for all scores of the request. Raises nothing that concerns this request alone."""
+        ...
+
+    def estimate(self, request: ScoreRequest) -> Usage:
+        """What asking would use: calls and search units exactly, tokens roughly. Sends nothing."""
+        ...
+
+    def close(self) -> None:
+        """Give up what is under way and send nothing more; for Ctrl-C and the end of a run."""
+        ...
+
+
+@runtime_checkable
+class Listwise(Protocol):
+    """A Reranker that says whether an entry's score depends on the others in its pool."""
+
+    listwise: bool
+    """True: a score stands for its whole pool, in that order, and a pool is never asked for in parts."""
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """A Reranker that says whether the same request always gets the same scores."""
+
+    repeatable: bool
+    """False: its scores are never cached."""
 
 
 @runtime_checkable

@@ -216,6 +216,48 @@ class ScoreCounts:
     """Of `pairs`, those whose document was cut to fit the model."""
     outside_pool: int = 0
     """Entries that a listing side named and the pool does not hold."""
+    escalated: bool | None = None
+    """Whether a cascade's gate was not sure, so that the pool was reranked; None where the side is no cascade."""
+    altered: bool = False
+    """Whether a cascade surfaces other entries than its gate would have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a provider counts and charges for."""
+
+    calls: int = 0
+    """Calls that were answered."""
+    search_units: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both together."""
+        return Usage(
+            self.calls + other.calls,
+            self.search_units + other.search_units,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What it took to ask a provider about one turn, whether it gave a ranking or not."""
+
+    usage: Usage = field(default_factory=Usage)
+    attempts: int = 0
+    """Calls that were sent, answered or not."""
+    seconds: float | None = None
+    """Latency: of the answered calls alone, without attempts that failed and without waiting.
+
+    None unless the whole pool was asked for and answered.
+    """
+    waited_seconds: float = 0.0
+    """For our own limits, and between attempts."""
+    repairs: int = 0
+    """Answers that had to be put right: an LLM left an entry out of its order, say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from shadowdiff.records import Outcome, PoolOrigin, Window
+from shadowdiff.records import Outcome, PoolOrigin, Usage, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,24 @@ class Side:
     """Canonical spec string."""
     fingerprint: str
     min_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a provider charges, in US dollars, as the user's configuration says."""
+
+    request: float = 0.0
+    """Per answered call."""
+    search_unit: float = 0.0
+    million_input_tokens: float = 0.0
+    million_output_tokens: float = 0.0
+    as_of: str | None = None
+    """When the user looked it up, in their words."""
+
+    def usd(self, usage: Usage) -> float:
+        """What this usage costs."""
+        tokens = usage.input_tokens * self.million_input_tokens + usage.output_tokens * self.million_output_tokens
+        return usage.calls * self.request + usage.search_units * self.search_unit + tokens / 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +62,8 @@ class RunConfig:
     """False: the store keeps ids and hashes, and texts are fetched from the source when the run is shown."""
     redacted_sides: tuple[str, ...] = ()
     """Labels of the sides that saw redacted texts, because theirs leave this machine."""
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """By label of the side; a side that has none costs nothing, or nobody said what."""
 
 
 class RunStatus(StrEnum):
@@ -151,6 +171,25 @@ class SideSummary:
     """Threads that the side computed with while it was timed; None where it does not say."""
     latency_accelerator: str | None = None
     """Name of the GPU that the side computed on while it was timed; None: on the processor, or elsewhere."""
+    latency_from_calls: bool = False
+    """The latency is of the run's own calls to a provider, not of turns timed after it."""
+    latency_histogram: tuple[tuple[float, int], ...] = ()
+    """Turns by latency: (upper bound in seconds, turns above the bound before and up to this one), ascending."""
+    asked_turns: int = 0
+    """Turns that a provider was asked about, and answered at least one call for; the others came from the cache."""
+    attempts: int = 0
+    """Calls sent to a provider, answered or not."""
+    usage: Usage = field(default_factory=Usage)
+    waited_seconds: float = 0.0
+    """For our own limits and between attempts; in no latency."""
+    repairs: int = 0
+    """Answers of an LLM that had to be put right."""
+    escalated_turns: int | None = None
+    """Turns on which a cascade's gate was not sure; None where the side is no cascade."""
+    spared_pairs: int = 0
+    """Pairs that a cascade did not have to score."""
+    altered_turns: int = 0
+    """Turns on which a cascade surfaced other entries than its gate would have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +227,8 @@ class RunSummary:
     """None where no side is production's; or where one is only taken for it and nothing was served."""
     machine: Machine | None = None
     """Where latency was measured; None where no turn was timed."""
+    turns_per_month: float | None = None
+    """At the rate at which the selected turns were asked; None where they say nothing of a rate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,9 @@ def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfi
 
     names = {**invocation.settings.rerankers, **sides.names}
     privacy = invocation.settings.privacy
-    contenders = build_sides(sides.baseline, sides.others, names, sides.min_scores, privacy)
+    contenders = build_sides(
+        sides.baseline, sides.others, names, sides.min_scores, privacy, invocation.settings.providers
+    )
     said = {"asked": sides.production, "configured": sides.configured_production}
     config = with_production(config, contenders, names, **said)
     replay = _replay(invocation, contenders, **how)
@@ -194,7 +196,9 @@ def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
     run = invocation.store.get(name)
     if run.status is RunStatus.DONE:
         raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
-    contenders = rebuild_sides(run, invocation.settings.rerankers, invocation.settings.privacy)
+    contenders = rebuild_sides(
+        run, invocation.settings.rerankers, invocation.settings.privacy, invocation.settings.providers
+    )
     replay = _replay(invocation, contenders, no_cache=options["no_cache"], latency_turns=options["latency_turns"])
     replay.loading.begin(contenders)
     return _finished(invocation, replay, run)

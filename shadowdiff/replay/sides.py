@@ -10,6 +10,7 @@ from shadowdiff.config import PrivacySettings
 from shadowdiff.errors import ConfigError, OfflineError, SpecError
 from shadowdiff.privacy import NO_REDACTION, Redactor, redactor
 from shadowdiff.protocols import Fuses, ListingReranker, Need, PooledTurn, PoolReranker, Prepares, Reranker
+from shadowdiff.remote.settings import NO_PROVIDERS, ProviderSettings
 from shadowdiff.rerankers.network import network_of
 from shadowdiff.rerankers.registry import build, resolve
 from shadowdiff.rerankers.spec import Spec, parse
@@ -48,11 +49,13 @@ def build_sides(
     names: Mapping[str, str],
     min_scores: Mapping[str, float],
     privacy: PrivacySettings = NO_PRIVACY,
+    providers: Mapping[str, ProviderSettings] = NO_PROVIDERS,
 ) -> tuple[Contender, ...]:
     """The baseline as A, the others as B, C, … in the order given. Raises ConfigError, SpecError.
 
     `names` are the short names of shadowdiff.toml, `min_scores` thresholds by label.
-    `privacy` decides which sides are refused, and which see redacted texts.
+    `privacy` decides which sides are refused, and which see redacted texts;
+    `providers` how remote ones are asked.
     """
     texts = [baseline, *others]
     if len(texts) > MAX_SIDES:
@@ -65,7 +68,7 @@ def build_sides(
     built = []
     for label, text in zip(labels, texts, strict=True):
         name, spec = resolve(text, names)
-        reranker = _built(label, spec, names, privacy)
+        reranker = _built(label, spec, names, privacy, providers)
         side = Side(label, name, str(spec), reranker.fingerprint, min_scores.get(label))
         built.append(_contender(side, reranker, redact))
     return tuple(built)
@@ -161,11 +164,16 @@ def redacted_sides(contenders: Sequence[Contender]) -> tuple[str, ...]:
     return tuple(contender.side.label for contender in contenders if contender.redactor)
 
 
-def rebuild_sides(run: Run, names: Mapping[str, str], privacy: PrivacySettings = NO_PRIVACY) -> tuple[Contender, ...]:
+def rebuild_sides(
+    run: Run,
+    names: Mapping[str, str],
+    privacy: PrivacySettings = NO_PRIVACY,
+    providers: Mapping[str, ProviderSettings] = NO_PROVIDERS,
+) -> tuple[Contender, ...]:
     """The sides of a stored run. Raises ConfigError where one is, or sees, not what it was when the run began."""
     redact = redactor(privacy)
     contenders = tuple(
-        _contender(side, _built(side.label, parse(side.spec), names, privacy), redact) for side in run.sides
+        _contender(side, _built(side.label, parse(side.spec), names, privacy, providers), redact) for side in run.sides
     )
     for contender in contenders:
         if contender.reranker.fingerprint != contender.side.fingerprint:
@@ -182,8 +190,14 @@ def _contender(side: Side, reranker: Reranker | PoolReranker, redact: Redactor) 
     return Contender(side, reranker, redact if network is not None and network.sends_texts else NO_REDACTION)
 
 
-def _built(label: str, spec: Spec, names: Mapping[str, str], privacy: PrivacySettings) -> Reranker | PoolReranker:
+def _built(
+    label: str,
+    spec: Spec,
+    names: Mapping[str, str],
+    privacy: PrivacySettings,
+    providers: Mapping[str, ProviderSettings],
+) -> Reranker | PoolReranker:
     try:
-        return build(spec, names, offline=privacy.offline)
+        return build(spec, names, offline=privacy.offline, providers=providers)
     except OfflineError as error:
         raise OfflineError(f"side {label}: {error}") from error

@@ -33,7 +33,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -41,6 +41,7 @@ from typing import Any, Protocol
 
 from shadowdiff.errors import ConfigError, ShadowdiffError, SpecError
 from shadowdiff.protocols import PoolReranker, Reranker
+from shadowdiff.remote.settings import DEFAULT, NO_PROVIDERS, ProviderSettings
 from shadowdiff.rerankers.network import network_of, refuse_network
 from shadowdiff.rerankers.spec import Spec, parse
 
@@ -56,6 +57,12 @@ class BuildContext:
     """Short names of shadowdiff.toml."""
     build: Callable[[Spec], Reranker | PoolReranker]
     """Builds another reranker, for kinds that are made of others."""
+    providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
+    """[providers] of shadowdiff.toml, by scheme; a scheme without has the defaults."""
+
+    def provider(self, scheme: str) -> ProviderSettings:
+        """How the scheme's provider is to be asked."""
+        return self.providers.get(scheme, DEFAULT)
 
 
 class Builder(Protocol):
@@ -96,14 +103,23 @@ def resolve(text: str, names: Mapping[str, str]) -> tuple[str, Spec]:
     return str(spec), spec
 
 
-def build(spec: Spec, names: Mapping[str, str] | None = None, *, offline: bool = False) -> Reranker | PoolReranker:
+def build(
+    spec: Spec,
+    names: Mapping[str, str] | None = None,
+    *,
+    offline: bool = False,
+    providers: Mapping[str, ProviderSettings] = NO_PROVIDERS,
+) -> Reranker | PoolReranker:
     """The reranker that a spec names. Raises SpecError, ConfigError.
 
     Offline, one that would open a network connection is refused with an
     OfflineError before anything is asked of it, also as a part of another.
+    `providers` say how remote ones are asked, by scheme.
     """
     point = _the_one(spec, names or {})
-    context = BuildContext(names or {}, lambda part: build(part, names, offline=offline))
+    context = BuildContext(
+        names or {}, lambda part: build(part, names, offline=offline, providers=providers), providers
+    )
     builder = _load(point)
     try:
         reranker = builder(spec, context)

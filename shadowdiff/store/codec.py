@@ -13,8 +13,8 @@ from enum import Enum
 from typing import Any, TypeVar, get_type_hints
 
 from shadowdiff.fidelity import most_first
-from shadowdiff.records import Outcome, PoolOrigin, Window
-from shadowdiff.runs import Estimate, Fidelity, Machine, PairSummary, RunConfig, RunSummary, SideSummary
+from shadowdiff.records import Outcome, PoolOrigin, Usage, Window
+from shadowdiff.runs import Estimate, Fidelity, Machine, PairSummary, Price, RunConfig, RunSummary, SideSummary
 
 R = TypeVar("R")
 
@@ -34,7 +34,16 @@ def encode(value: Any) -> Any:
 
 def decode_config(stored: Mapping[str, Any]) -> RunConfig:
     """The configuration that `encode` wrote."""
-    return _build(RunConfig, stored, {"pool_from": PoolOrigin, "window": _decode_window, "redacted_sides": tuple})
+    return _build(
+        RunConfig,
+        stored,
+        {
+            "pool_from": PoolOrigin,
+            "window": _decode_window,
+            "redacted_sides": tuple,
+            "prices": lambda prices: {label: _build(Price, price, {}) for label, price in sorted(prices.items())},
+        },
+    )
 
 
 def decode_summary(stored: Mapping[str, Any]) -> RunSummary:
@@ -45,12 +54,20 @@ def decode_summary(stored: Mapping[str, Any]) -> RunSummary:
         {
             "pools": lambda pools: {origin: pools[origin] for origin in PoolOrigin if origin in pools},
             "pairs": lambda pairs: {label: _decode_pair(pair) for label, pair in pairs.items()},
-            "sides": lambda sides: {label: _build(SideSummary, side, {}) for label, side in sides.items()},
+            "sides": lambda sides: {label: _decode_side(side) for label, side in sides.items()},
             "noise": lambda noise: None if noise is None else _decode_pair(noise),
             "fidelity": lambda fidelity: None if fidelity is None else _decode_fidelity(fidelity),
             "machine": lambda machine: None if machine is None else _build(Machine, machine, {}),
         },
     )
+
+
+def _decode_side(stored: Mapping[str, Any]) -> SideSummary:
+    readers: dict[str, Callable[[Any], Any]] = {
+        "usage": lambda usage: _build(Usage, usage, {}),
+        "latency_histogram": lambda bins: tuple((bound, turns) for bound, turns in bins),
+    }
+    return _build(SideSummary, stored, readers)
 
 
 def _decode_window(stored: Mapping[str, Any]) -> Window:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from shadowdiff.records import (
+    Asked,
     Entry,
     MissingText,
     Pool,
@@ -20,6 +21,7 @@ from shadowdiff.records import (
     Session,
     Turn,
     TurnFailure,
+    Usage,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +78,32 @@ def ranking_rows(run_id: str, replayed: ReplayedTurn) -> Iterator[dict[str, Any]
             "cached": counts.cached,
             "truncated": counts.truncated,
             "outside_pool": counts.outside_pool,
+            "escalated": counts.escalated,
+            "altered": counts.altered,
         }
+
+
+def ask_row(run_id: str, turn_id: str, side: str, asked: Asked) -> dict[str, Any]:
+    """A row of `asks`."""
+    return {
+        "run_id": run_id,
+        "turn_id": turn_id,
+        "side": side,
+        "calls": asked.usage.calls,
+        "attempts": asked.attempts,
+        "seconds": asked.seconds,
+        "waited_seconds": asked.waited_seconds,
+        "search_units": asked.usage.search_units,
+        "input_tokens": asked.usage.input_tokens,
+        "output_tokens": asked.usage.output_tokens,
+        "repairs": asked.repairs,
+    }
+
+
+def asked_from_row(row: Row[Any]) -> Asked:
+    """What `ask_row` wrote."""
+    usage = Usage(row.calls, row.search_units, row.input_tokens, row.output_tokens)
+    return Asked(usage, row.attempts, row.seconds, row.waited_seconds, row.repairs)
 
 
 def failure_rows(run_id: str, replayed: ReplayedTurn) -> Iterator[dict[str, Any]]:
@@ -125,10 +152,14 @@ def _replayed_turn(row: Row[Any], pool: Pool, ranked: Sequence[Row[Any]], failed
         pool=pool,
         rankings={item.side: Ranking(tuple(item.entry_ids), tuple(item.scores)) for item in ranked},
         failures=tuple(TurnFailure(item.side, item.reason) for item in failed),
-        counts={item.side: ScoreCounts(item.pairs, item.cached, item.truncated, item.outside_pool) for item in ranked},
+        counts={item.side: _counts(item) for item in ranked},
         unpooled=row.unpooled,
         missing_entries=row.missing_entries,
     )
+
+
+def _counts(row: Row[Any]) -> ScoreCounts:
+    return ScoreCounts(row.pairs, row.cached, row.truncated, row.outside_pool, row.escalated, row.altered)
 
 
 def _turn(row: Row[Any]) -> Turn:

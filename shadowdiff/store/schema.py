@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SCHEMA = "shadowdiff"
 SOURCE_REVISION = "source_0001"
-STORE_REVISION = "store_0002"
+STORE_REVISION = "store_0003"
 SOURCE_TABLES = frozenset({"orgs", "entries", "sessions", "turns", "pool_entries", "served_entries"})
 
 metadata = MetaData(
@@ -228,6 +228,8 @@ rankings = Table(
     Column("cached", Integer, nullable=False),
     Column("truncated", Integer, nullable=False),
     Column("outside_pool", Integer, nullable=False),
+    Column("escalated", Boolean),
+    Column("altered", Boolean, nullable=False, server_default=text("false")),
     PrimaryKeyConstraint("run_id", "turn_id", "side"),
     ForeignKeyConstraint(["run_id", "turn_id"], [run_turns.c.run_id, run_turns.c.turn_id], ondelete="CASCADE"),
     CheckConstraint("cardinality(entry_ids) = cardinality(scores)", name="arrays_aligned"),
@@ -243,6 +245,24 @@ failures = Table(
     PrimaryKeyConstraint("run_id", "turn_id", "side"),
     ForeignKeyConstraint(["run_id", "turn_id"], [run_turns.c.run_id, run_turns.c.turn_id], ondelete="CASCADE"),
 )
+
+asks = Table(
+    "asks",
+    metadata,
+    Column("run_id", Text, ForeignKey(runs.c.run_id, ondelete="CASCADE"), nullable=False),
+    Column("turn_id", Text, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("calls", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("seconds", Float),
+    Column("waited_seconds", Float, nullable=False),
+    Column("search_units", Float, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("repairs", Integer, nullable=False),
+    PrimaryKeyConstraint("run_id", "turn_id", "side"),
+)
+"""Stored with the scores that were asked for, so before the turn is: a kill in between must not lose what was paid."""
 
 score_cache = Table(
     "score_cache",
