@@ -63,20 +63,26 @@ class HttpCaller:
         `within` so many seconds; None: within a turn's deadline. Raises RemoteError
         and its subclasses.
         """
-        seconds = self._settings.turn_deadline if within is None else within
-        content = encoded(body)
-        with self._lines.line() as line, self._told(line, seconds), line.limited(seconds):
-            answer = self._sent(line, path, content)
-        return self._parsed(*answer, kind)
+        return self._asked("POST", path, encoded(body), within, kind)
+
+    def get(self, path: str, within: float | None = None, kind: type[Any] = dict) -> Any:
+        """The same without a body: what a server tells of itself."""
+        return self._asked("GET", path, None, within, kind)
 
     def close(self) -> None:
         """End what is under way; every call from now on fails."""
         self._lines.close()
 
-    def _sent(self, line: Line, path: str, content: bytes) -> tuple[httpx.Headers, bytes]:
+    def _asked(self, method: str, path: str, content: bytes | None, within: float | None, kind: type[Any]) -> Any:
+        seconds = self._settings.turn_deadline if within is None else within
+        with self._lines.line() as line, self._told(line, seconds), line.limited(seconds):
+            answer = self._sent(line, method, path, content)
+        return self._parsed(*answer, kind)
+
+    def _sent(self, line: Line, method: str, path: str, content: bytes | None) -> tuple[httpx.Headers, bytes]:
         """Headers and body of a good answer; other ones are raised."""
         request = line.client.build_request(
-            "POST", self.address.base + path, content=content, headers=self._headers, extensions={"trace": line.trace}
+            method, self.address.base + path, content=content, headers=self._headers, extensions={"trace": line.trace}
         )
         response = line.client.send(request, stream=True)
         try:

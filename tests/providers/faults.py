@@ -59,14 +59,14 @@ class Faults:
         self._first = list(first)
         self._then = then
         self._draw = random.Random(seed)  # noqa: S311 a plan, not a secret
-        self._shares = [(Fault(name.replace("_", "-")), share) for name, share in shares.items()]
+        self.shares = {Fault(name.replace("_", "-")): share for name, share in shares.items()}
 
     def next(self) -> Fault | None:
         """What happens to the next call; None: it goes well. One thread at a time."""
         if self._first:
             return self._first.pop(0)
         place = self._draw.random()
-        for fault, share in self._shares:
+        for fault, share in self.shares.items():
             if place < share:
                 return fault
             place -= share
@@ -75,5 +75,6 @@ class Faults:
 
 def parse_faults(texts: Iterable[str], seed: int) -> Faults:
     """From `throttled=0.3 broken=0.05`, as on a command line."""
-    pairs = (text.partition("=") for text in texts)
-    return Faults(seed=seed, **{name.replace("-", "_"): float(share) for name, _, share in pairs})
+    faults = Faults(seed=seed)
+    faults.shares = {Fault(name): float(share) for name, _, share in (text.partition("=") for text in texts)}
+    return faults

@@ -111,19 +111,27 @@ def tokens(call: Call) -> int:
     return sum(len(call.query) + len(document) for document in call.documents) // 4 + 1
 
 
+def _echoed(call: Call, results: list[tuple[int, float]]) -> list[dict[str, Any]]:
+    """With the documents, also where a faulty index names none."""
+    texts = call.documents
+    return [item | {"document": {"text": texts[item["index"] % len(texts)]}} for item in _relevance(results)]
+
+
 def _relevance(results: list[tuple[int, float]]) -> list[dict[str, Any]]:
     return [{"index": index, "relevance_score": value} for index, value in results]
 
 
 def _cohere(call: Call, results: list[tuple[int, float]]) -> Any:
     units = {"search_units": math.ceil(len(call.documents) / 100)}
-    return {"id": "07734bd2", "results": _relevance(results), "meta": {"api_version": {"version": "2"}, "billed_units": units}}
+    return {
+        "id": "07734bd2",
+        "results": _relevance(results),
+        "meta": {"api_version": {"version": "2"}, "billed_units": units},
+    }
 
 
 def _jina(call: Call, results: list[tuple[int, float]]) -> Any:
-    found = _relevance(results)
-    if call.body.get("return_documents", True):
-        found = [item | {"document": {"text": call.documents[item["index"]]}} for item in found]
+    found = _echoed(call, results) if call.body.get("return_documents", True) else _relevance(results)
     return {"model": call.body["model"], "results": found, "usage": {"total_tokens": tokens(call)}}
 
 
@@ -138,13 +146,19 @@ def _tei(call: Call, results: list[tuple[int, float]]) -> Any:
 
 
 def _vllm(call: Call, results: list[tuple[int, float]]) -> Any:
-    echoed = [item | {"document": {"text": call.documents[item["index"]]}} for item in _relevance(results)]
-    return {"id": "rerank-1", "model": call.body["model"], "usage": {"total_tokens": tokens(call)}, "results": echoed}
+    usage = {"total_tokens": tokens(call)}
+    return {"id": "rerank-1", "model": call.body["model"], "usage": usage, "results": _echoed(call, results)}
 
 
 def _infinity(call: Call, results: list[tuple[int, float]]) -> Any:
     usage = {"prompt_tokens": tokens(call), "total_tokens": tokens(call)}
-    return {"object": "rerank", "results": _relevance(results), "model": call.body["model"], "usage": usage, "id": "infinity-1"}
+    return {
+        "object": "rerank",
+        "results": _relevance(results),
+        "model": call.body["model"],
+        "usage": usage,
+        "id": "infinity-1",
+    }
 
 
 def _nested(status: int, message: str) -> Any:

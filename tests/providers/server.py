@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -83,7 +85,10 @@ class ProviderServer:
         self.closing.set()
         self._server.shutdown()
         self._thread.join()
+        self._server.hang_up()
         self._server.server_close()
+        if self._server.bugs and error is None:
+            raise self._server.bugs[0]
 
     def next_fault(self) -> Fault | None:
         """What happens to this call."""
@@ -115,12 +120,35 @@ class ProviderServer:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
     request_queue_size = 64
 
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._open: set[socket.socket] = set()
+        self.bugs: list[BaseException] = []
+        super().__init__(address, handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """A new connection, kept in mind."""
+        connection, address = super().get_request()
+        self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        """The end of a connection."""
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End every connection, also those on which a client may still send."""
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients may go at any time."""
+        """Clients may go at any time; anything else is a bug of ours, which the end of the `with` block tells."""
+        error = sys.exception()
+        if error is not None and not isinstance(error, OSError):
+            self.bugs.append(error)
 
 
 def _handler(server: ProviderServer) -> type[BaseHTTPRequestHandler]:
