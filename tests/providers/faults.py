@@ -51,8 +51,8 @@ WRONG_ANSWERS = (Fault.NOT_JSON, Fault.OTHER_JSON, Fault.MISSING, Fault.TWICE, F
 class Faults:
     """Which calls go wrong, and how."""
 
-    def __init__(self, *first: Fault, then: Fault | None = None, seed: int = 0, **shares: float) -> None:
-        """The first calls get `first`, one each; all others `then`, or what is drawn by `shares` of calls.
+    def __init__(self, *first: Fault | None, then: Fault | None = None, seed: int = 0, **shares: float) -> None:
+        """The first calls get `first`, one each (None: it goes well); all others `then`, or what is drawn by `shares` of calls.
 
         Shares are named as faults are, with underscores: `Faults(throttled=0.3, broken=0.05, hangs=0.01)`.
         """

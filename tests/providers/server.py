@@ -61,9 +61,11 @@ class ProviderServer:
         None: they need not be.
         """
         self.form = FORMS[form]
-        self.name, self.key, self.most, self.seconds = form, key, most or self.form.most, seconds
+        self.key, self.most, self.seconds = key, most or self.form.most, seconds
         self.answered: Counter[tuple[str, tuple[str, ...]]] = Counter()
         self.requests: list[Request] = []
+        self.tells_limit = form == "tei"
+        """Whether GET /info says how many documents a call may hold."""
         self.closing = threading.Event()
         self._faults = faults or Faults()
         self._lock = threading.Lock()
@@ -169,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """What is not a call: TEI's /info, and the server's own counts."""
         about = {"model_id": "tests/keywords", "max_client_batch_size": self.provider.most, "version": "1.8.0"}
-        pages = {"/counts": self.provider.counts()} | ({"/info": about} if self.provider.name == "tei" else {})
+        pages = {"/counts": self.provider.counts()} | ({"/info": about} if self.provider.tells_limit else {})
         found = pages.get(self.path)
         self._send(404, {"error": "not found"}) if found is None else self._send(200, found)
 
