@@ -52,7 +52,7 @@ class Faults:
     """Which calls go wrong, and how."""
 
     def __init__(self, *first: Fault | None, then: Fault | None = None, seed: int = 0, **shares: float) -> None:
-        """The first calls get `first`, one each (None: it goes well); all others `then`, or what is drawn by `shares` of calls.
+        """The first calls get `first`, one each (None: nothing); all others what is drawn by `shares`, or `then`.
 
         Shares are named as faults are, with underscores: `Faults(throttled=0.3, broken=0.05, hangs=0.01)`.
         """
