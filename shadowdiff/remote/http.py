@@ -64,6 +64,8 @@ class HttpCaller:
         and its subclasses.
         """
         seconds = self._settings.turn_deadline if within is None else within
+        if self._lines.closed:
+            raise self._stopped()
         content = encoded(body)
         with self._lines.line() as line, self._told(line, seconds), line.limited(seconds):
             answer = self._sent(line, path, content)
@@ -106,12 +108,15 @@ class HttpCaller:
             yield
         except (httpx.HTTPError, OSError) as error:
             if self._lines.closed:
-                said = f"{host} is asked nothing more: this side was stopped"
-                raise RemoteError(said, said) from None
+                raise self._stopped() from None
             if line.is_cut:
                 said = f"{host} gave no whole answer in the {seconds:.1f} s that were left"
                 raise TransientError(said, said) from None
             raise error_from(host, error) from error
+
+    def _stopped(self) -> RemoteError:
+        said = f"{self.address.host} is asked nothing more: this side was stopped"
+        return RemoteError(said, said)
 
     def _parsed(self, headers: httpx.Headers, body: bytes, kind: type[Any]) -> Any:
         host = self.address.host
