@@ -70,6 +70,18 @@ class Asker:
         """Why nothing is sent any more: what the provider refused with. None: it is still asked, or was closed."""
         return None if self._refusal is None else str(self._refusal)
 
+    @property
+    def concurrency(self) -> int:
+        """Turns to ask about at a time: as configured, or fewer, so that none loses its deadline in the queue.
+
+        Behind the others, at the configured rate, the last one waits half of its
+        deadline at most.
+        """
+        per_minute = self.settings.requests_per_minute
+        if per_minute is None:
+            return self.settings.concurrency
+        return min(self.settings.concurrency, 1 + int(per_minute * self.settings.turn_deadline / 120))
+
     def exchange(self) -> Exchange:
         """The calls of one turn; its deadline begins now."""
         return Exchange(self)

@@ -257,6 +257,15 @@ def test_limits_that_leave_no_time_say_so() -> None:
     assert (late.asked, clock.waits) == (Asked(), [])
 
 
+@pytest.mark.parametrize(
+    ("per_minute", "deadline", "concurrency"), [(None, 120, 8), (600, 120, 8), (3, 120, 4), (1, 120, 2), (0.1, 60, 1)]
+)
+def test_slow_rates_are_not_queued_for(per_minute: float | None, deadline: float, concurrency: int) -> None:
+    """Eight turns in a queue for three requests a minute would fail for nothing."""
+    settings = ProviderSettings(requests_per_minute=per_minute, turn_deadline=deadline)
+    assert Asker("host", settings).concurrency == concurrency
+
+
 def test_an_attempt_that_the_limits_forbid_tells_what_failed_before() -> None:
     """The class of the last answer, and that there was no time for another."""
     exchange, provider, _ = an_exchange(broken(), "never sent", requests_per_minute=1, turn_deadline=30)

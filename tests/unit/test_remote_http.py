@@ -42,10 +42,10 @@ def calling() -> Iterator[Caller]:
         end()
 
 
-def failing(http: HttpCaller, **how: Any) -> RemoteError:
+def failing(http: HttpCaller, path: str = "/rerank", **how: Any) -> RemoteError:
     """The error that a call ends in; it never shows the key."""
     with pytest.raises(RemoteError) as caught:
-        http.post("/rerank", {}, **how)
+        http.post(path, {}, **how)
     error = caught.value
     assert KEY.reveal() not in f"{error} {error.textless} {error!r}"
     return error
@@ -329,11 +329,18 @@ def test_proxies_are_not_used_for_this_machine(calling: Caller, monkeypatch: pyt
 
 def test_proxies_are_used_for_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the environment says; they can be cut like a direct connection."""
-    with faulty_server(lambda request: request.answer(200, json.dumps({"asked": request.path}).encode())) as proxy:
+
+    def answer(request: Request) -> None:
+        if request.path.endswith("/hang"):
+            request.hang()
+        request.answer(200, json.dumps({"asked": request.path}).encode())
+
+    with faulty_server(answer) as proxy:
         for name in ("NO_PROXY", "no_proxy", "http_proxy"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         settings = ProviderSettings(allow_plain_http=True)
         http = HttpCaller("http://rerank.invalid", {}, settings, name="x")
         assert http.post("/v1", {}) == {"asked": "http://rerank.invalid/v1"}
+        assert "gave no whole answer" in failing(http, path="/hang", within=0.3).textless
         http.close()
