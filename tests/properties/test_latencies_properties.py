@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,7 +46,7 @@ def test_two_runs_add_up(one: list[float], other: list[float]) -> None:
 def test_bounds_are_round_numbers_about_a_factor_of_root_two_apart() -> None:
     """From ten microseconds to hours, ascending."""
     assert BOUNDS[:7] == (1e-05, 1.5e-05, 2e-05, 3e-05, 5e-05, 7e-05, 0.0001)
-    assert all(1.3 < after / before < 1.7 for before, after in zip(BOUNDS, BOUNDS[1:], strict=False))
+    assert all(1.3 < after / before < 1.7 for before, after in pairwise(BOUNDS))
 
 
 def test_nothing_measured_and_out_of_bounds() -> None:
