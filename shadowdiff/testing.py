@@ -326,7 +326,7 @@ class RerankerContract:
         assert first.network is None or first.network.contacts.strip(), "its network says nothing of what it contacts"
 
 
-class AskingReranker(Reranker, Asks, Protocol):
+class RerankerThatAsks(Reranker, Asks, Protocol):
     """A reranker that asks a provider."""
 
 
@@ -336,7 +336,7 @@ class AsksContract:
     Subclass it and give `make`; with `calls` and `unusable` more is looked at.
     """
 
-    def make(self) -> AskingReranker:
+    def make(self) -> RerankerThatAsks:
         """A fresh reranker, whose provider answers well."""
         raise NotImplementedError
 
@@ -344,7 +344,7 @@ class AsksContract:
         """How many calls the provider has had so far; None where that cannot be told."""
         return None
 
-    def unusable(self) -> Iterable[tuple[AskingReranker, str]]:
+    def unusable(self) -> Iterable[tuple[RerankerThatAsks, str]]:
         """Rerankers whose provider answers what cannot be used, each with words that the failure must hold."""
         return ()
 
