@@ -60,7 +60,7 @@ class ProviderServer:
         `key` is what calls must be authorised with, where the form asks for any, or
         None: they need not be.
         """
-        self.form = FORMS[form]
+        self.name, self.form = form, FORMS[form]
         self.key, self.most, self.seconds = key, most or self.form.most, seconds
         self.answered: Counter[tuple[str, tuple[str, ...]]] = Counter()
         self.requests: list[Request] = []
