@@ -192,6 +192,8 @@ class SideSummary:
     """Pairs that a cascade did not have to score."""
     altered_turns: int = 0
     """Turns on which a cascade surfaced other entries than its gate would have."""
+    failure_reasons: tuple[tuple[str, int], ...] = ()
+    """Why turns failed and how many did for it, the most frequent reasons, most first; a reason may quote anything."""
 
 
 @dataclass(frozen=True, slots=True)
