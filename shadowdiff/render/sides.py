@@ -224,14 +224,13 @@ def _cost_notes(sides: Sequence[SideFacts]) -> Iterator[str]:
     yield from filter(None, map(_unasked, sides))
     charged = [side for side in sides if side.did.cost_usd is not None and side.price is not None]
     if charged:
-        yield f"cost: {_prices(charged)}, yours to keep right"
+        yield prices_note([(side.label, side.price) for side in charged if side.price is not None])
     if any(side.usd_per_month is not None for side in sides):
         turns = next(side.turns_per_month for side in sides if side.turns_per_month is not None)
         yield f"per month: {turns:,.0f} turns, as often as these were asked, none from the cache"
     for side in sides:
         if side.lacks_price:
-            name = one_line(side.name)
-            yield f'{side.label}: no price given; write [prices."{name}"] in shadowdiff.toml'
+            yield no_price_note(side.label, side.name)
 
 
 def _unasked(side: SideFacts) -> str:
@@ -258,13 +257,21 @@ def _others(side: SideFacts, turns: int) -> str:
     return f"{turns:,} {'came from the cache' if did.cached_pairs else 'needed no call'}"
 
 
-def _prices(charged: Sequence[SideFacts]) -> str:
-    dated = [(side, side.price.as_of) for side in charged if side.price is not None and side.price.as_of]
-    if not dated:
-        return "prices without a date"
-    if len({when for _, when in dated}) == 1 and len(dated) == len(charged):
-        return f"prices as of {one_line(str(dated[0][1]))}"
-    return "prices " + ", ".join(f"of {side.label} as of {one_line(str(when))}" for side, when in dated)
+def no_price_note(label: str, name: str) -> str:
+    """That nobody said what a side's provider charges, and where to say it."""
+    return f'{label}: no price given; write [prices."{one_line(name)}"] in shadowdiff.toml'
+
+
+def prices_note(priced: Sequence[tuple[str, Price]]) -> str:
+    """Whose prices a cost is of, and of when, from the sides' labels and prices."""
+    dates = {label: one_line(price.as_of) for label, price in priced if price.as_of}
+    if not dates:
+        said = "prices without a date"
+    elif len(set(dates.values())) == 1 and len(dates) == len(priced):
+        said = f"prices as of {next(iter(dates.values()))}"
+    else:
+        said = "prices " + ", ".join(f"of {label} as of {when}" for label, when in dates.items())
+    return f"cost: {said}, yours to keep right"
 
 
 def _failure_notes(sides: Sequence[SideFacts]) -> Iterator[str]:
