@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from shadowdiff.latencies import histogram
 from shadowdiff.records import SessionOutcome, Usage
-from shadowdiff.runs import Price, Run, RunConfig, Side, SideSummary
+from shadowdiff.runs import Forecast, Price, Run, RunConfig, Side, SideForecast, SideSummary
 from tests.render_cases import EPYC, Asked, descending, entries, run_of, session_of
 
 OURS = Side("A", "ours", "onnx:models/ours", "5f0c31a7d2be44c8")
@@ -52,6 +52,22 @@ def cached_run() -> tuple[Run, list[SessionOutcome]]:
     assert run.summary is not None
     did = SideSummary(100, 0, 5000, 5000, 0, 0, cost_usd=0.0)
     return replace(run, summary=replace(run.summary, sides={**run.summary.sides, "B": did})), outcomes
+
+
+def some_forecast() -> Forecast:
+    """Of the same four sides: a local one, one with a price, one without, a cascade."""
+    return Forecast(
+        sessions=10,
+        turns=101,
+        unpooled_turns=1,
+        sides=(
+            SideForecast(OURS, 100, 5000, 0, 0),
+            SideForecast(MANAGED, 100, 5000, 2000, 40, Usage(40, 40.0), PRICES["B"]),
+            SideForecast(UNPRICED, 100, 5000, 5000, 100, Usage(100, 100.0)),
+            SideForecast(CASCADE, 100, 5000, 5000, 100, Usage(100, 0.0, 4_201_326), PRICES["D"], is_at_most=True),
+        ),
+        has_noise=True,
+    )
 
 
 DID = {

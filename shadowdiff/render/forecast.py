@@ -21,7 +21,7 @@ from shadowdiff.render.amounts import NOT_KNOWN, number, usd
 from shadowdiff.render.lines import BOLD, DIM, FAILED, Line, Span
 from shadowdiff.render.sessions import INDENT, counted
 from shadowdiff.render.sides import NO_PRICE, no_price_note, prices_note
-from shadowdiff.render.tables import Figure, TableRow, sentence, share_of, table
+from shadowdiff.render.tables import Figure, TableRow, sentence, table
 from shadowdiff.render.text import one_line, wrap
 from shadowdiff.runs import Forecast, SideForecast
 
@@ -110,6 +110,10 @@ class Row:
     says: Callable[[SideForecast], object] = lambda side: True
 
 
+def _turns(of: Callable[[SideForecast], int]) -> Callable[[SideForecast], Figure]:
+    return lambda side: Figure(NOT_KNOWN if side.usage is None else f"{of(side):,}")
+
+
 def _used(of: Callable[[Usage], float]) -> Callable[[SideForecast], Figure]:
     return lambda side: Figure(NOT_KNOWN if side.usage is None else number(of(side.usage)))
 
@@ -126,7 +130,8 @@ def _cost(side: SideForecast) -> Figure:
 
 ROWS = (
     Row("turns to be ranked", lambda side: Figure(f"{side.turns:,}")),
-    Row("  to be scored", lambda side: share_of(side.new_turns, side.turns)),
+    Row("  from the cache", _turns(lambda side: side.turns - side.new_turns), lambda side: side.usage is not None),
+    Row("  to be asked for", _turns(lambda side: side.new_turns), lambda side: side.usage is not None),
     Row("pairs to be ranked", lambda side: Figure(f"{side.pairs:,}")),
     Row("  to be scored", lambda side: Figure(f"{side.new_pairs:,}")),
     Row("calls", _used(lambda usage: usage.calls), lambda side: side.usage is not None),
@@ -141,7 +146,7 @@ ROWS = (
 def _notes(forecast: Forecast) -> Iterator[str]:
     """What is behind the figures."""
     if any(side.new_turns < side.turns for side in forecast.sides if side.usage is not None):
-        yield "turns and pairs that are not to be scored are in the score cache, or stand in two places"
+        yield "from the cache: as it is now, or will be when an equal turn or side has been asked for"
     if forecast.has_noise:
         yield f"figures of {forecast.sides[0].side.label} hold its second, uncached pass (--noise)"
     for side in forecast.sides:

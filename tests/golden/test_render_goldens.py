@@ -12,10 +12,12 @@ import pytest
 
 from shadowdiff.protocols import Renderer
 from shadowdiff.records import SessionOutcome
+from shadowdiff.render.forecast import forecast_json, forecast_lines
 from shadowdiff.render.formats import renderer_for
+from shadowdiff.render.lines import painter
 from shadowdiff.render.text import cells
 from shadowdiff.runs import Run
-from tests.cost_cases import cached_run, costly_run, refused_run
+from tests.cost_cases import cached_run, costly_run, refused_run, some_forecast
 from tests.render_cases import hard_run, served_run
 
 HERE = Path(__file__).parent
@@ -98,6 +100,21 @@ def test_latency_and_cost_stand_in_one_table(case: str, width: int) -> None:
     assert max(cells(line) for line in text.splitlines()) <= width
     assert "\x1b" not in text
     check(f"costs-{case}-{width}.txt", text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_dry_run_says_what_would_be_asked(width: int) -> None:
+    """Four sides, one of each kind."""
+    paint = painter(color=False)
+    text = "".join(f"{paint(line)}\n" for line in forecast_lines(some_forecast(), width, max_usd=0.1))
+    assert max(cells(line) for line in text.splitlines()) <= width
+    assert "\x1b" not in text
+    check(f"forecast-{width}.txt", text)
+
+
+def test_a_dry_run_in_json_is_as_the_golden_says() -> None:
+    """Field by field."""
+    check("forecast.json", forecast_json(some_forecast(), max_usd=0.1))
 
 
 def test_costs_in_json_are_as_the_golden_says() -> None:
