@@ -79,11 +79,6 @@ class SideWork:
         self.pair_keys = frozenset(key for row in self._keys for key in row)
         """Every distinct pair of the window."""
 
-    @property
-    def pairs(self) -> int:
-        """How many pairs there are, equal ones counted as often as they occur."""
-        return sum(map(len, self._keys))
-
     def missing(self, known: Mapping[bytes, object]) -> list[Missing]:
         """What has no score yet, turn by turn, each pair at its first turn only."""
         taken: set[bytes] = set()
