@@ -11,6 +11,7 @@ import click
 
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import OutputOptions, output_options, taken, write_run
+from shadowdiff.cli.pooling import pool_options
 from shadowdiff.cli.when import When
 from shadowdiff.errors import ConfigError, DatabaseError, SpendingCapError, StoreError, TooManyFailuresError
 
@@ -81,15 +82,7 @@ class SideOptions:
     metavar="SIDE|SPEC|none",
     help="Production's own reranker, to be held against what was served (default: A, unless served or run:).",
 )
-@click.option("--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Entries a user is shown.")
-@click.option("--pool", type=click.IntRange(min=1), default=50, show_default=True, help="Entries in a pool, at most.")
-@click.option(
-    "--pool-from",
-    type=click.Choice(("recorded", "cosine", "bm25", "hybrid")),
-    default="recorded",
-    show_default=True,
-    help="What production recorded, or retrieve anew.",
-)
+@pool_options
 @click.option(
     "--min-score", "min_scores", type=SideNumber(), multiple=True, help="Surface only at or above X; repeatable."
 )
