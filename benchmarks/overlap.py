@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from benchmarks.material import ROOT
-from benchmarks.telling import say
 from benchmarks.results import publish
+from benchmarks.telling import say
 from shadowdiff import embedded
 from tests.providers import ProviderServer
 
