@@ -189,7 +189,7 @@ def asked_so_far(database: Environment, besides: str) -> tuple[str | None, set[s
 def still_open(database: Environment, besides: str) -> bool:
     """Whether the killed run is not done."""
     found = execute(database, "SELECT status FROM shadowdiff.runs WHERE run_id <> :besides", besides=besides)
-    return found[0]["status"] != "done"
+    return bool(found[0]["status"] != "done")
 
 
 def execute(database: Environment, statement: str, **values: str) -> list[Mapping[str, Any]]:
