@@ -66,7 +66,9 @@ def _within(name: str, reranker: Reranker | PoolReranker) -> Iterator[tuple[str,
 
 
 def _loaded(text: str, checkup: Checkup) -> Contender:
-    (contender,) = build_sides(text, (), checkup.settings.rerankers, {}, checkup.settings.privacy)
+    (contender,) = build_sides(
+        text, (), checkup.settings.rerankers, {}, checkup.settings.privacy, checkup.settings.providers
+    )
     prepare((contender,))
     return contender
 
