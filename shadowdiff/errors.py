@@ -10,10 +10,12 @@ ShadowdiffError                 one plain line for a person; never a traceback
 │   └── StoreError              reading or writing runs failed
 ├── RerankerError               one side gave no ranking for a turn; stored and counted, not raised to the user
 │   ├── PlainRerankerError      the same, in words that quote nothing of what was ranked
+│   │   └── UnaffordableError   asking would have gone beyond --max-usd; the turn stays to be asked for
 │   └── RemoteError             a provider gave no answer, or one that cannot be used
 │       ├── ThrottledError      it asks to be asked less often; tried again
 │       ├── TransientError      it, or the way to it, is out of order; tried again
 │       └── RefusedError        it will refuse every call: the key, the model or the form is wrong; the side stops
+├── SpendingCapError            exit 1: the run stopped at the cap that the user set
 └── TooManyFailuresError        exit 4: too many turns failed for the run to mean anything
 """
 
@@ -99,6 +101,10 @@ class PlainRerankerError(RerankerError):
         return str(self)
 
 
+class UnaffordableError(PlainRerankerError):
+    """Asking for a turn would have gone beyond the cap that the user set."""
+
+
 class RemoteError(RerankerError):
     """A provider gave no answer to a call, or one that cannot be used; not tried again unless a subclass says so."""
 
@@ -133,6 +139,12 @@ class TransientError(RemoteError):
 
 class RefusedError(RemoteError):
     """The provider will refuse every other call as well: a wrong key, an unknown model, a form it does not know."""
+
+
+class SpendingCapError(ShadowdiffError):
+    """A run stopped at the cap that the user set; what was computed is stored."""
+
+    exit_code = ExitCode.GATE_CROSSED
 
 
 class TooManyFailuresError(ShadowdiffError):

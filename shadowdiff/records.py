@@ -127,6 +127,11 @@ class Window:
     """Draw this many of the sessions that the rest selects, by `seed`."""
     seed: int = 0
 
+    @property
+    def is_selective(self) -> bool:
+        """Whether it picks among what was asked in its time, so that its turns say nothing of how many there were."""
+        return bool(self.sample or self.session_ids)
+
 
 class PoolOrigin(StrEnum):
     """Where a turn's pool came from."""
@@ -258,6 +263,25 @@ class Asked:
     """For our own limits, and between attempts."""
     repairs: int = 0
     """Answers that had to be put right: an LLM left an entry out of its order, say."""
+
+    def __add__(self, other: Asked) -> Asked:
+        """Both together; the latency is the later one's, where that has one."""
+        return Asked(
+            self.usage + other.usage,
+            self.attempts + other.attempts,
+            self.seconds if other.seconds is None else other.seconds,
+            self.waited_seconds + other.waited_seconds,
+            self.repairs + other.repairs,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TurnAsked:
+    """What asking about one turn took one side of a run."""
+
+    turn_id: str
+    side: str
+    asked: Asked
 
 
 @dataclass(frozen=True, slots=True)

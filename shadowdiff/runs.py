@@ -184,6 +184,8 @@ class SideSummary:
     """For our own limits and between attempts; in no latency."""
     repairs: int = 0
     """Answers of an LLM that had to be put right."""
+    stopped: str | None = None
+    """Why the side asked its provider no more; None: it did to the end."""
     escalated_turns: int | None = None
     """Turns on which a cascade's gate was not sure; None where the side is no cascade."""
     spared_pairs: int = 0

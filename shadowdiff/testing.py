@@ -21,11 +21,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from shadowdiff.errors import RerankerError
+from shadowdiff.errors import RefusedError, RemoteError, RerankerError
 from shadowdiff.lexical import OrgLexicon
-from shadowdiff.protocols import Network, Networked, PooledTurn, PoolReranker, Reranker, Truncates, TurnVectors
+from shadowdiff.protocols import (
+    Answer,
+    Network,
+    Networked,
+    PairScores,
+    PooledTurn,
+    PoolReranker,
+    Reranker,
+    ScoreRequest,
+    Truncates,
+    TurnVectors,
+)
 from shadowdiff.ranking import rank_pool
-from shadowdiff.records import Entry, Pool, PoolEntry, PoolOrigin, Turn
+from shadowdiff.records import Asked, Entry, Pool, PoolEntry, PoolOrigin, Turn, Usage
 from shadowdiff.rerankers.documents import TITLE_AND_BODY
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.scoring import request_of, score_requests, score_turn
@@ -140,6 +151,76 @@ class RemoteReranker(KeywordReranker):
         with urlopen(request, timeout=30) as answer:  # noqa: S310
             scores: list[float] = json.load(answer)["scores"]
         return scores
+
+
+CHARACTERS_PER_TOKEN = 4
+DOCUMENTS_PER_UNIT = 100
+
+
+def usage_of(request: ScoreRequest) -> Usage:
+    """What the provider behind an AskingReranker counts: a call, a search unit per 100 documents begun, and tokens."""
+    characters = sum(len(request.query) + len(document) for document in request.documents)
+    units = -(-len(request.documents) // DOCUMENTS_PER_UNIT)
+    return Usage(1, units, characters // CHARACTERS_PER_TOKEN)
+
+
+class AskingReranker(KeywordReranker):
+    """A fake that asks as remote rerankers do, and counts what it is asked: KeywordReranker's scores, a call a request.
+
+    After `fails_on` gave a RefusedError it has stopped, and sends nothing more.
+    """
+
+    def __init__(
+        self,
+        spec: Spec | None = None,
+        *,
+        fails_on: Callable[[str], RemoteError | None] = lambda query: None,
+        takes: Callable[[ScoreRequest], Asked] = lambda request: Asked(usage_of(request), attempts=1, seconds=0.2),
+    ) -> None:
+        """`fails_on` gives what a query's call fails with, or None; `takes` what an answered request took."""
+        super().__init__(spec or Spec("asking"))
+        self.network = Network("a provider that is not there")
+        self.concurrency = 8
+        self.requests: list[ScoreRequest] = []
+        """Whatever was sent, in order of the answers."""
+        self.is_closed = False
+        self._fails_on = fails_on
+        self._takes = takes
+        self._stopped: str | None = None
+
+    @property
+    def stopped(self) -> str | None:
+        """What the provider refused for; None: it still answers."""
+        return self._stopped
+
+    def ask(self, request: ScoreRequest) -> Answer:
+        """All scores, or what `fails_on` says; a failed call counts as an attempt and uses nothing."""
+        if self._stopped is not None or self.is_closed:
+            reason = self._stopped or "closed"
+            return Answer(RefusedError(reason, reason), Asked())
+        self.requests.append(request)
+        error = self._fails_on(request.query)
+        if isinstance(error, RefusedError):
+            self._stopped = error.textless
+        if error is not None:
+            return Answer(error, Asked(attempts=1))
+        scores = tuple(super().score(request.query, request.documents))
+        return Answer(PairScores(scores, (False,) * len(scores)), self._takes(request))
+
+    def estimate(self, request: ScoreRequest) -> Usage:
+        """What the provider would count."""
+        return usage_of(request)
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self.is_closed = True
+
+    def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
+        """As `ask`, for callers that only want scores. Raises what it fails with."""
+        answer = self.ask(ScoreRequest(query, tuple(documents)))
+        if isinstance(answer.found, RerankerError):
+            raise answer.found
+        return answer.found.scores
 
 
 class RerankerContract:

@@ -12,7 +12,7 @@ import click
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import output_options, taken, write_run
 from shadowdiff.cli.when import When
-from shadowdiff.errors import ConfigError, DatabaseError, StoreError, TooManyFailuresError
+from shadowdiff.errors import ConfigError, DatabaseError, SpendingCapError, StoreError, TooManyFailuresError
 
 if TYPE_CHECKING:
     from shadowdiff.records import Window
@@ -110,7 +110,14 @@ class SideOptions:
     metavar="SHARE",
     help="Exit 4 when more than this share of turns failed (default: when a side failed on every turn).",
 )
+@click.option(
+    "--max-usd",
+    type=click.FloatRange(0, min_open=True),
+    metavar="DOLLARS",
+    help="Stop, with all results kept, before providers cost more than this ([prices] in shadowdiff.toml); exit 1.",
+)
 @click.option("--resume", metavar="RUN", help="Go on with an interrupted run; its selection and sides stand.")
+@click.option("--retry-failed", is_flag=True, help="With --resume: ask again for the turns that a side failed on.")
 @output_options
 @click.pass_obj
 def command(invocation: Invocation, /, resume: str | None, max_failures: float | None, **options: Any) -> None:
@@ -121,14 +128,17 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
     Everything is stored: `shadowdiff show latest` renders the run again.
     """
     output = taken(options)
+    if options["retry_failed"] and not resume:
+        raise ConfigError("--retry-failed goes with --resume RUN: it asks again for that run's failed turns")
     run = _resumed(invocation, resume, options) if resume else _started(invocation, options)
     write_run(run, invocation, output)
+    refuse_cap(run, options["max_usd"], invocation)
     refuse_too_many_failures(run, max_failures)
 
 
 def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfig, **how: Any) -> Run:
-    """Build the sides, replay, and return the finished run. `how`: no_cache, latency_turns."""
-    from shadowdiff.replay.sides import build_sides, with_production
+    """Build the sides, replay, and return the finished run. `how`: no_cache, latency_turns, max_usd."""
+    from shadowdiff.replay.sides import build_sides, with_prices, with_production
 
     names = {**invocation.settings.rerankers, **sides.names}
     privacy = invocation.settings.privacy
@@ -137,6 +147,8 @@ def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfi
     )
     said = {"asked": sides.production, "configured": sides.configured_production}
     config = with_production(config, contenders, names, **said)
+    config = with_prices(config, contenders, invocation.settings.prices)
+    _check_cap(config, contenders, how.get("max_usd"))
     replay = _replay(invocation, contenders, **how)
     return _finished(invocation, replay, replay.start(config))
 
@@ -153,8 +165,23 @@ def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
         window=_window(options),
         store_text=invocation.settings.privacy.store_text,
     )
-    how = {"no_cache": options["no_cache"], "latency_turns": options["latency_turns"]}
-    return replay_sessions(invocation, _sides(invocation, options), config, **how)
+    return replay_sessions(invocation, _sides(invocation, options), config, **_how(options))
+
+
+def _how(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in ("no_cache", "latency_turns", "max_usd")}
+
+
+def _check_cap(config: RunConfig, contenders: tuple[Contender, ...], max_usd: float | None) -> None:
+    """A cap that cannot be kept is refused before anything is sent."""
+    from shadowdiff.replay.sides import asking_parts
+
+    unpriced = [c.side for c in contenders if asking_parts(c.reranker) and c.side.label not in config.prices]
+    if max_usd is not None and unpriced:
+        raise ConfigError(
+            f"--max-usd needs a price for every side that asks a provider, and {unpriced[0].name!r} has none; "
+            f'add [prices."{unpriced[0].name}"] to shadowdiff.toml'
+        )
 
 
 def _sides(invocation: Invocation, options: dict[str, Any]) -> SideOptions:
@@ -194,21 +221,29 @@ def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
     from shadowdiff.runs import RunStatus
 
     run = invocation.store.get(name)
-    if run.status is RunStatus.DONE:
+    retry_failed = options["retry_failed"]
+    if run.status is RunStatus.DONE and not retry_failed:
         raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
     contenders = rebuild_sides(
         run, invocation.settings.rerankers, invocation.settings.privacy, invocation.settings.providers
     )
-    replay = _replay(invocation, contenders, no_cache=options["no_cache"], latency_turns=options["latency_turns"])
+    _check_cap(run.config, contenders, options["max_usd"])
+    replay = _replay(invocation, contenders, **_how(options))
     replay.loading.begin(contenders)
-    return _finished(invocation, replay, run)
+    return _finished(invocation, replay, run, retry_failed=retry_failed)
 
 
-def _replay(invocation: Invocation, contenders: tuple[Contender, ...], *, no_cache: bool, latency_turns: int) -> Replay:
+def _replay(
+    invocation: Invocation,
+    contenders: tuple[Contender, ...],
+    *,
+    no_cache: bool,
+    latency_turns: int,
+    max_usd: float | None = None,
+) -> Replay:
     from shadowdiff import diagnostics
     from shadowdiff.privacy import NO_REDACTION, redactor
     from shadowdiff.replay.execute import Replay
-    from shadowdiff.replay.score import NoCache
     from shadowdiff.replay.sides import Loading
 
     privacy = invocation.settings.privacy
@@ -216,20 +251,21 @@ def _replay(invocation: Invocation, contenders: tuple[Contender, ...], *, no_cac
         contenders=contenders,
         source=invocation.source,
         store=invocation.store,
-        cache=NoCache() if no_cache else invocation.store,
+        use_cache=not no_cache,
         loading=Loading() if no_cache else Loading(invocation.store.has_scores),
         redact_stored=redactor(privacy) if privacy.redact_stored else NO_REDACTION,
         latency_turns=latency_turns,
+        max_usd=max_usd,
         on_warning=diagnostics.warning,
     )
 
 
-def _finished(invocation: Invocation, replay: Replay, run: Run) -> Run:
+def _finished(invocation: Invocation, replay: Replay, run: Run, *, retry_failed: bool = False) -> Run:
     from shadowdiff import diagnostics
 
     try:
         with invocation.store.carrying_out(run.run_id), diagnostics.replay_progress() as on_progress:
-            return replace(replay, on_progress=on_progress).finish(run)
+            return replace(replay, on_progress=on_progress).finish(run, retry_failed=retry_failed)
     except (KeyboardInterrupt, DatabaseError):
         diagnostics.warning(
             f"{_stored(invocation, run)} stored as run {run.run_id}; go on with: shadowdiff replay --resume "
@@ -260,6 +296,17 @@ def _stored(invocation: Invocation, run: Run) -> str:
     except StoreError:
         return "the sessions that were replayed are"
     return f"{done} of {planned} sessions are"
+
+
+def refuse_cap(run: Run, max_usd: float | None, invocation: Invocation) -> None:
+    """Raise SpendingCapError when the run stopped at its cap: after it was rendered, so that nothing is lost."""
+    from shadowdiff.runs import RunStatus
+
+    if max_usd is not None and run.status is RunStatus.INTERRUPTED:
+        raise SpendingCapError(
+            f"stopped before providers cost more than --max-usd {max_usd:g}; {_stored(invocation, run)} stored; "
+            f"go on with: shadowdiff replay --resume {run.run_id} --max-usd MORE"
+        )
 
 
 def refuse_too_many_failures(run: Run, max_failures: float | None) -> None:

@@ -15,12 +15,16 @@ from shadowdiff.privacy import NO_REDACTION, Redactor, textless
 from shadowdiff.protocols import PooledTurn, Source
 from shadowdiff.records import ReplayedSession, Session, Window
 from shadowdiff.replay.ahead import Ahead
-from shadowdiff.replay.latency import TurnSample, measure_sides
-from shadowdiff.replay.results import summarise
-from shadowdiff.replay.score import ScoreCache
-from shadowdiff.replay.sides import Contender, Loading, redacted_sides
+from shadowdiff.replay.budget import Budget
+from shadowdiff.replay.kept import RunScores
+from shadowdiff.replay.latency import Latency, TurnSample, measure_sides
+from shadowdiff.replay.results import spent_usd, summarise
+from shadowdiff.replay.retried import Retry
+from shadowdiff.replay.score import ScoreCache, Uncached
+from shadowdiff.replay.sides import Contender, Loading, close, redacted_sides, stopped_because
 from shadowdiff.replay.windows import ReadWindow, WindowRanker, WindowReader
 from shadowdiff.runs import Run, RunConfig, RunStatus
+from shadowdiff.store.failed import FailedTurns
 from shadowdiff.store.runs import RunStore
 
 FIRST_SESSIONS = 8
@@ -51,13 +55,16 @@ class Replay:
     contenders: tuple[Contender, ...]
     source: Source
     store: RunStore
-    cache: ScoreCache
+    use_cache: bool = True
+    """Whether scores are looked for in the store and kept there."""
     redact_stored: Redactor = NO_REDACTION
     """What texts pass through before they are stored."""
     loading: Loading = field(default_factory=Loading)
     """Loads models, when they are needed."""
     latency_turns: int = 0
     """How many turns are timed per side once the run is through; 0: none."""
+    max_usd: float | None = None
+    """What the run may spend on providers; None: whatever it takes."""
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_warning: Callable[[str], None] = lambda text: None
 
@@ -78,29 +85,41 @@ class Replay:
         self.store.create(run, session_ids)
         return run
 
-    def finish(self, run: Run) -> Run:
+    def finish(self, run: Run, *, retry_failed: bool = False) -> Run:
         """Replay the run's pending sessions and return it done, with its summary.
 
-        Ctrl-C leaves it interrupted, with everything stored that was computed,
-        and lets the KeyboardInterrupt through. Raises SourceError, StoreError.
+        With `retry_failed` the sides that failed on a turn are asked once more for
+        those turns. Ctrl-C leaves the run interrupted, with everything stored that was
+        computed, and lets the KeyboardInterrupt through; so does a spending cap that
+        is reached, but that run comes back, interrupted, with the summary of what it
+        has. Raises SourceError, StoreError.
         """
+        budget = Budget(run.config.prices, self.max_usd, spent_usd(run, self.store))
         try:
-            timed = self._replay_pending(run)
+            timed = self._replay_pending(run, budget)
+            if retry_failed and not budget.is_exhausted:
+                self._retry_failed(run, budget)
             latencies = measure_sides(self.contenders, timed, self.latency_turns)
         except KeyboardInterrupt:
             self.store.finish(run.run_id, RunStatus.INTERRUPTED, None, None)
             raise
-        summary = summarise(run, self.store, latencies)
-        finished_at = datetime.now(UTC)
-        self.store.finish(run.run_id, RunStatus.DONE, summary, finished_at)
-        return replace(run, status=RunStatus.DONE, summary=summary, finished_at=finished_at)
+        finally:
+            close(self.contenders)
+        return self._ended(run, latencies, RunStatus.INTERRUPTED if budget.is_exhausted else RunStatus.DONE)
 
-    def _replay_pending(self, run: Run) -> list[PooledTurn]:
+    def _ended(self, run: Run, latencies: dict[str, Latency], status: RunStatus) -> Run:
+        stopped = {each.side.label: why for each in self.contenders if (why := stopped_because(each.reranker))}
+        summary = summarise(run, self.store, latencies, stopped)
+        finished_at = datetime.now(UTC) if status is RunStatus.DONE else None
+        self.store.finish(run.run_id, status, summary, finished_at)
+        return replace(run, status=status, summary=summary, finished_at=finished_at)
+
+    def _replay_pending(self, run: Run, budget: Budget) -> list[PooledTurn]:
         """Replay and store; returns a sample of the turns, for timing.
 
         While a window is ranked, the next one is read and the one before is stored.
         """
-        ranker = WindowRanker(self.contenders, run.config, self.cache, self.loading.load)
+        ranker = WindowRanker(self.contenders, run.config, self._scores(run), self.loading.load, budget)
         done, planned = self.store.progress(run.run_id)
         meter = _Meter(self.on_progress, planned, done)
         sample = TurnSample(self.latency_turns)
@@ -112,7 +131,24 @@ class Replay:
                 saver.save([self._stored(session, run.config) for session in replayed])
                 meter.end()
                 sample.add(window.pooled)
+                if budget.is_exhausted:
+                    break
         return sample.turns
+
+    def _retry_failed(self, run: Run, budget: Budget) -> None:
+        """Ask each side once more for the turns that it failed on, over the pools that the others ranked."""
+        reader = WindowReader(self.contenders, run.config, self.source)
+        retry = Retry(self.contenders, run, self._scores(run), budget)
+        failed = FailedTurns(self.store, run.run_id)
+        for session_ids in failed.sessions():
+            again = retry.rank(reader.read(session_ids), list(self.store.sessions(run.run_id, session_ids)))
+            failed.replace([self._stored(session, run.config) for session in again])
+            if budget.is_exhausted:
+                return
+
+    def _scores(self, run: Run) -> ScoreCache:
+        scores = RunScores(self.store, run.run_id)
+        return scores if self.use_cache else Uncached(scores)
 
     def _windows(self, run: Run) -> Iterator[tuple[Sequence[str], ReadWindow]]:
         """Windows of the run's pending sessions, the ids asked for beside what was read; one is read ahead."""

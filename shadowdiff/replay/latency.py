@@ -12,14 +12,15 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import nsmallest
 
+from shadowdiff.latencies import histogram
 from shadowdiff.protocols import Accelerated, Composed, ListingReranker, PooledTurn, PoolReranker, Reranker, Threaded
 from shadowdiff.ranking import rank_pool
 from shadowdiff.records import Ranking
 from shadowdiff.replay.score import guarded, has_no_text, reads_text
-from shadowdiff.replay.sides import Contender
+from shadowdiff.replay.sides import Contender, asking_parts
 from shadowdiff.rerankers.scoring import score_turn
 
 TURNS_FOR_P95 = 20
@@ -47,6 +48,10 @@ class Latency:
     threads: int | None = None
     """None where the side does not say."""
     accelerator: str | None = None
+    histogram: tuple[tuple[float, int], ...] = ()
+    """Turns by upper bound in seconds."""
+    from_calls: bool = False
+    """Of a run's own calls to a provider."""
 
 
 class TurnSample:
@@ -70,9 +75,13 @@ def _lot(turn: PooledTurn) -> bytes:
 def measure_sides(
     contenders: Sequence[Contender], turns: Sequence[PooledTurn], timed: int | None = None
 ) -> dict[str, Latency]:
-    """A run's sides by label, each on the turns as it may see them: see `measure_all`."""
-    sides = [(contender.reranker, contender.seen(turns)) for contender in contenders]
-    labels = [contender.side.label for contender in contenders]
+    """A run's sides by label, each on the turns as it may see them: see `measure_all`.
+
+    Sides that ask a provider are left out: they were timed as they were asked, and asking again costs money.
+    """
+    local = [contender for contender in contenders if not asking_parts(contender.reranker)]
+    sides = [(contender.reranker, contender.seen(turns)) for contender in local]
+    labels = [contender.side.label for contender in local]
     return dict(zip(labels, measure_all(sides, timed), strict=True))
 
 
@@ -113,18 +122,25 @@ def _seconds(reranker: Reranker | PoolReranker, turn: PooledTurn) -> float | Non
 
 
 def _latency(reranker: Reranker | PoolReranker, calls: Sequence[float | None]) -> Latency:
-    seconds = sorted(taken for taken in calls if taken is not None)
-    failed = len(calls) - len(seconds)
+    seconds = [taken for taken in calls if taken is not None]
+    found = replace(latency_of(seconds), failed_turns=len(calls) - len(seconds))
     if not seconds:
-        return Latency(failed_turns=failed)
+        return found
+    return replace(found, threads=_threads(reranker), accelerator=_accelerator(reranker))
+
+
+def latency_of(seconds: Sequence[float], *, from_calls: bool = False) -> Latency:
+    """Percentiles and histogram of what turns took."""
+    ordered = sorted(seconds)
+    if not ordered:
+        return Latency()
     return Latency(
-        turns=len(seconds),
-        failed_turns=failed,
-        p50_seconds=percentile(seconds, 50),
-        p95_seconds=percentile(seconds, 95) if len(seconds) >= TURNS_FOR_P95 else None,
-        p99_seconds=percentile(seconds, 99) if len(seconds) >= TURNS_FOR_P99 else None,
-        threads=_threads(reranker),
-        accelerator=_accelerator(reranker),
+        turns=len(ordered),
+        p50_seconds=percentile(ordered, 50),
+        p95_seconds=percentile(ordered, 95) if len(ordered) >= TURNS_FOR_P95 else None,
+        p99_seconds=percentile(ordered, 99) if len(ordered) >= TURNS_FOR_P99 else None,
+        histogram=histogram(ordered),
+        from_calls=from_calls,
     )
 
 

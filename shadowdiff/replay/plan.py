@@ -1,8 +1,9 @@
 """A window of turns through every side: no pair twice, sides with one model together, remote sides meanwhile.
 
 turns of a window ─┬─▶ sides that read recorded facts ───────────────────────────────▶ rankings
-└─▶ text sides ─▶ cache ─▶ what it lacks ─┬─▶ by engine: sorted over turns and sides
-└─▶ by side: a few turns a call
+                   └─▶ text sides ─▶ cache ─▶ what it lacks ─┬─▶ by engine: sorted over turns and sides
+                                                             ├─▶ by provider: a turn a call, several at once
+                                                             └─▶ by side: a few turns a call
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from shadowdiff.errors import RerankerError
-from shadowdiff.protocols import EncodesPairs, Fuses, ListingReranker, PooledTurn, PoolReranker, Reranker
+from shadowdiff.protocols import Asks, EncodesPairs, Fuses, ListingReranker, PooledTurn, PoolReranker, Reranker
 from shadowdiff.ranking import rank_pool
 from shadowdiff.records import ScoreCounts
 from shadowdiff.replay.ahead import Ahead
+from shadowdiff.replay.asking import ask_for_turns
+from shadowdiff.replay.budget import UNLIMITED, Budget
 from shadowdiff.replay.ledger import Ledger
 from shadowdiff.replay.score import (
     NO_TEXT,
@@ -29,6 +32,7 @@ from shadowdiff.replay.score import (
     ScoreCache,
     Scores,
     SideWork,
+    Uncached,
     guarded,
     has_no_text,
     reads_text,
@@ -53,18 +57,27 @@ class SideTurns:
 
     reranker: Reranker | PoolReranker
     turns: Sequence[PooledTurn]
+    label: str = ""
 
 
-def rank_turns(reranker: Reranker | PoolReranker, turns: Sequence[PooledTurn], cache: ScoreCache) -> list[RankResult]:
+def rank_turns(
+    reranker: Reranker | PoolReranker, turns: Sequence[PooledTurn], cache: ScoreCache | None = None
+) -> list[RankResult]:
     """One side's rankings, in order of the turns; whatever it raises fails its own turn only."""
-    return WindowPlan([SideTurns(reranker, turns)], cache).rank()[0]
+    return WindowPlan([SideTurns(reranker, turns)], cache or NoCache()).rank()[0]
 
 
-def rank_each(reranker: Reranker | PoolReranker, turns: Sequence[PooledTurn], on_scored: OnScored) -> list[RankResult]:
-    """One turn a call and no cache: every pair is scored anew, beside other pairs than in a window."""
+def rank_anew(side: SideTurns, cache: ScoreCache, on_scored: OnScored, budget: Budget = UNLIMITED) -> list[RankResult]:
+    """Every pair scored anew, past the cache, and beside other pairs than in a window: one turn a call.
+
+    A provider is asked a turn a call anyway, so its turns go out together.
+    """
+    uncached = Uncached(cache)
+    if any(isinstance(part, Asks) for part in scored_parts(side.reranker)):
+        return WindowPlan([side], uncached, on_scored, budget=budget).rank()[0]
     results = []
-    for turn in turns:
-        results += rank_turns(reranker, [turn], NoCache())
+    for turn in side.turns:
+        results += WindowPlan([replace(side, turns=[turn])], uncached).rank()[0]
         on_scored(len(turn.pool.entries))
     return results
 
@@ -78,12 +91,15 @@ class WindowPlan:
         cache: ScoreCache,
         on_scored: OnScored = lambda pairs: None,
         load: Callable[[Reranker], None] = lambda reranker: None,
+        budget: Budget = UNLIMITED,
     ) -> None:
         """`on_scored` is told of pairs of text sides as their scores are known, perhaps from several threads.
 
         `load` is called with every text reranker that has something to score, before any has.
+        Providers are asked for what `budget` allows.
         """
         self._load = load
+        self._budget = budget
         self._players = [_Player(side) for side in sides]
         self._works = [work for player in self._players for work in player.works.values()]
         self._ledger = Ledger(cache, on_scored)
@@ -102,7 +118,7 @@ class WindowPlan:
         missing = [work for work in self._works if self._ledger.lacks(work)]
         for reranker in {id(work.reranker): work.reranker for work in missing}.values():
             self._load(reranker)
-        tasks = _tasks(missing, self._ledger)
+        tasks = _tasks(missing, self._ledger, self._budget)
         stopped = threading.Event()
         remote = [Ahead(partial(task, stopped)) for task, is_remote in tasks if is_remote]
         try:
@@ -122,7 +138,7 @@ class _Player:
         self._reranker = side.reranker
         self._turns = side.turns
         self.works = {
-            place: SideWork(part, side.turns)
+            place: SideWork(part, side.turns, side.label, is_side=part is side.reranker)
             for place, part in enumerate(scored_parts(side.reranker))
             if not isinstance(part, PoolReranker)
         }
@@ -169,6 +185,8 @@ def _complete(work: SideWork, place: int, ledger: Ledger) -> RerankerError | Non
         return RerankerError(NO_TEXT)
     account = ledger.of(work)
     lacking = work.lacking(place, account.known, account.fresh)
+    if lacking.keys and isinstance(work.reranker, Asks):
+        return ledger.failure(work, lacking)
     scored = guarded(lambda: score_missing(work.reranker, [lacking])) if lacking.keys else {}
     if isinstance(scored, RerankerError):
         return scored
@@ -187,16 +205,20 @@ def _ranked(reranker: PoolReranker, turn: PooledTurn, scores: Sequence[float]) -
 Task = Callable[[threading.Event], None]
 
 
-def _tasks(works: Sequence[SideWork], ledger: Ledger) -> list[tuple[Task, bool]]:
+def _tasks(works: Sequence[SideWork], ledger: Ledger, budget: Budget) -> list[tuple[Task, bool]]:
     """What there is to do, and whether it waits for a network."""
     by_engine: dict[int, list[SideWork]] = defaultdict(list)
+    by_provider: dict[str, list[SideWork]] = defaultdict(list)
     tasks: list[tuple[Task, bool]] = []
     for work in works:
         if isinstance(work.reranker, EncodesPairs):
             by_engine[id(work.reranker.engine)].append(work)
+        elif isinstance(work.reranker, Asks):
+            by_provider[work.reranker.fingerprint].append(work)
         else:
             network = network_of(work.reranker)
             tasks.append((partial(_score_by_turns, work, ledger), network is not None and network.sends_texts))
+    tasks += [(partial(ask_for_turns, sharing, ledger, budget), True) for sharing in by_provider.values()]
     return [*tasks, *((partial(_score_by_engine, sharing, ledger), False) for sharing in by_engine.values())]
 
 

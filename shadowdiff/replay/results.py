@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import math
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from shadowdiff.diff import diff_session
 from shadowdiff.machine import this_machine
-from shadowdiff.records import ScoreCounts, SessionOutcome
-from shadowdiff.replay.latency import Latency
+from shadowdiff.records import NOISE_SIDE, Asked, ScoreCounts, SessionOutcome, TurnAsked
+from shadowdiff.replay.latency import Latency, latency_of
 from shadowdiff.runs import Run, RunSummary, Side, SideSummary
 from shadowdiff.store.runs import RunStore
 from shadowdiff.summary import SummaryBuilder
+
+MONTH = timedelta(days=30)
+LEAST_SPAN = timedelta(hours=1)
+"""Between the first and the last turn, for a rate."""
 
 
 def outcomes(run: Run, store: RunStore, session_ids: Sequence[str] | None = None) -> Iterator[SessionOutcome]:
@@ -21,24 +28,105 @@ def outcomes(run: Run, store: RunStore, session_ids: Sequence[str] | None = None
         yield diff_session(replayed, run.sides, run.config)
 
 
-def summarise(run: Run, store: RunStore, latencies: dict[str, Latency] | None = None) -> RunSummary:
+def summarise(
+    run: Run,
+    store: RunStore,
+    latencies: Mapping[str, Latency] | None = None,
+    stopped: Mapping[str, str] | None = None,
+) -> RunSummary:
     """Sum up what is stored of a run: the same figures whether it ran through, was resumed or is shown years later.
 
-    `latencies`, by label, were measured just now, on this machine.
+    `latencies`, by label, were measured just now, on this machine; `stopped` says
+    why sides ask their providers no more.
     """
     builder = SummaryBuilder(run.config, run.sides)
-    tally = _SideTally(run.sides)
+    tally, rate = _SideTally(run.sides), _Rate()
     for replayed in store.sessions(run.run_id, with_pools=False):
         outcome = diff_session(replayed, run.sides, run.config)
         builder.add(outcome)
         tally.add(outcome)
-    summary = builder.finish(
-        tally.summaries(latencies or {}),
-        unpooled_turns=tally.unpooled_turns,
-        missing_entries=tally.missing_entries,
-    )
+        rate.add(outcome)
+    asks = _AskTally(run)
+    for asked in store.asks(run.run_id):
+        asks.add(asked)
+    sides = tally.summaries({**(latencies or {}), **asks.latencies()})
+    sides = {label: asks.completed(label, side, (stopped or {}).get(label)) for label, side in sides.items()}
+    summary = builder.finish(sides, unpooled_turns=tally.unpooled_turns, missing_entries=tally.missing_entries)
     timed = any(latency.turns for latency in (latencies or {}).values())
-    return replace(summary, machine=this_machine() if timed else None)
+    return replace(
+        summary,
+        machine=this_machine() if timed else None,
+        turns_per_month=None if run.config.window.is_selective else rate.turns_per_month,
+    )
+
+
+def spent_usd(run: Run, store: RunStore) -> float:
+    """What the run's providers were paid so far, by the run's prices."""
+    asks = _AskTally(run)
+    for asked in store.asks(run.run_id):
+        asks.add(asked)
+    return math.fsum(asks.usd(label) or 0.0 for label in run.config.prices)
+
+
+class _Rate:
+    """How often production is asked."""
+
+    def __init__(self) -> None:
+        self._turns = 0
+        self._first: datetime | None = None
+        self._last: datetime | None = None
+
+    def add(self, outcome: SessionOutcome) -> None:
+        times = [turn.replayed.turn.asked_at for turn in outcome.turns]
+        if times:
+            self._turns += len(times)
+            self._first = min([*times, self._first] if self._first else times)
+            self._last = max([*times, self._last] if self._last else times)
+
+    @property
+    def turns_per_month(self) -> float | None:
+        """None where the turns lie so close together that they say nothing of a month."""
+        if self._first is None or self._last is None or self._last - self._first < LEAST_SPAN:
+            return None
+        return self._turns * (MONTH / (self._last - self._first))
+
+
+class _AskTally:
+    """What asking providers took each side, the noise pass counted with the baseline, whose second pass it is."""
+
+    def __init__(self, run: Run) -> None:
+        self._prices = run.config.prices
+        self._baseline = run.baseline.label
+        self._taken: dict[str, Asked] = defaultdict(Asked)
+        self._seconds: dict[str, array[float]] = defaultdict(lambda: array("d"))
+        self._turns: Counter[str] = Counter()
+
+    def add(self, turn: TurnAsked) -> None:
+        label = self._baseline if turn.side == NOISE_SIDE else turn.side
+        self._taken[label] += turn.asked
+        self._turns[label] += bool(turn.asked.usage.calls)
+        if turn.asked.seconds is not None and turn.side != NOISE_SIDE:
+            self._seconds[label].append(turn.asked.seconds)
+
+    def latencies(self) -> dict[str, Latency]:
+        return {label: latency_of(seconds, from_calls=True) for label, seconds in self._seconds.items()}
+
+    def usd(self, label: str) -> float | None:
+        price = self._prices.get(label)
+        return price.usd(self._taken[label].usage) if price else None
+
+    def completed(self, label: str, side: SideSummary, stopped: str | None) -> SideSummary:
+        taken = self._taken[label]
+        return replace(
+            side,
+            asked_turns=self._turns[label],
+            attempts=taken.attempts,
+            usage=taken.usage,
+            waited_seconds=taken.waited_seconds,
+            repairs=taken.repairs,
+            cost_usd=self.usd(label),
+            stopped=stopped,
+        )
 
 
 class _SideTally:
@@ -57,7 +145,7 @@ class _SideTally:
             for label, sums in self._sums.items():
                 sums.update(_taken(replayed.counts.get(label)))
 
-    def summaries(self, latencies: dict[str, Latency]) -> dict[str, SideSummary]:
+    def summaries(self, latencies: Mapping[str, Latency]) -> dict[str, SideSummary]:
         return {label: _side_summary(sums, latencies.get(label, Latency())) for label, sums in self._sums.items()}
 
 
@@ -88,4 +176,6 @@ def _side_summary(sums: Counter[str], latency: Latency) -> SideSummary:
         latency_p99_seconds=latency.p99_seconds,
         latency_threads=latency.threads,
         latency_accelerator=latency.accelerator,
+        latency_from_calls=latency.from_calls,
+        latency_histogram=latency.histogram,
     )

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from shadowdiff.errors import PlainRerankerError, RerankerError
-from shadowdiff.protocols import PairScores, PooledTurn, PoolReranker, Reranker, ScoreRequest
+from shadowdiff.protocols import Listwise, PairScores, PooledTurn, PoolReranker, Repeatable, Reranker, ScoreRequest
 from shadowdiff.ranking import rank_pool
-from shadowdiff.records import Ranking, ScoreCounts
-from shadowdiff.rerankers.scoring import request_of, score_requests
+from shadowdiff.records import Ranking, ScoreCounts, TurnAsked
+from shadowdiff.rerankers.scoring import counted, request_of, score_requests
 from shadowdiff.store.runs import CachedScore
 
 NO_TEXT = "no entry of this turn's pool has a text, which this side reads; load their texts, or compare served and run:"
@@ -28,20 +28,36 @@ class ScoreCache(Protocol):
         """The scores it has."""
         ...
 
-    def cache_scores(self, fingerprint: str, scores: Mapping[bytes, CachedScore]) -> None:
-        """Keep these."""
+    def keep(self, scores: Mapping[str, Mapping[bytes, CachedScore]], asks: Sequence[TurnAsked]) -> None:
+        """Keep scores by fingerprint, and what asking for them took: both or neither."""
         ...
 
 
 class NoCache:
-    """Keeps nothing: for `--no-cache`, timing and the noise pass."""
+    """Keeps nothing: for timing, and where there is no run."""
 
     def cached_scores(self, fingerprint: str, pairs: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """Nothing."""
         return {}
 
-    def cache_scores(self, fingerprint: str, scores: Mapping[bytes, CachedScore]) -> None:
+    def keep(self, scores: Mapping[str, Mapping[bytes, CachedScore]], asks: Sequence[TurnAsked]) -> None:
         """Forget."""
+
+
+class Uncached:
+    """Remembers what asking took and no score: for `--no-cache` and the noise pass, which are paid for all the same."""
+
+    def __init__(self, cache: ScoreCache) -> None:
+        self._cache = cache
+
+    def cached_scores(self, fingerprint: str, pairs: Sequence[bytes]) -> dict[bytes, CachedScore]:
+        """Nothing."""
+        return {}
+
+    def keep(self, scores: Mapping[str, Mapping[bytes, CachedScore]], asks: Sequence[TurnAsked]) -> None:
+        """Keep the second of the two."""
+        if asks:
+            self._cache.keep({}, asks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,8 @@ RankResult = RankedTurn | RerankerError
 class Missing:
     """Pairs of one turn that have no score yet."""
 
+    place: int
+    """Of the turn, among the side's."""
     request: ScoreRequest
     keys: tuple[bytes, ...]
     """One per document."""
@@ -69,45 +87,52 @@ class Missing:
 class SideWork:
     """What one text reranker has to do for a window of turns."""
 
-    def __init__(self, reranker: Reranker, turns: Sequence[PooledTurn]) -> None:
+    def __init__(
+        self, reranker: Reranker, turns: Sequence[PooledTurn], label: str = "", *, is_side: bool = True
+    ) -> None:
+        """`label` of the side that the reranker plays, or only plays a part in where it is not `is_side`."""
         self.reranker = reranker
+        self.label = label
+        self.is_side = is_side
+        self.is_cached = not isinstance(reranker, Repeatable) or reranker.repeatable
         self._turns = turns
         self._unreadable = [has_no_text(turn) for turn in turns]
         readable = zip(turns, self._unreadable, strict=True)
         self._requests = [ScoreRequest("", ()) if cannot else request_of(reranker, turn) for turn, cannot in readable]
-        self._keys = [pair_keys(request) for request in self._requests]
+        self._by_list = isinstance(reranker, Listwise) and reranker.listwise
+        self._keys = [list_keys(each) if self._by_list else pair_keys(each) for each in self._requests]
         self.pair_keys = frozenset(key for row in self._keys for key in row)
         """Every distinct pair of the window."""
-
-    @property
-    def pairs(self) -> int:
-        """How many pairs there are, equal ones counted as often as they occur."""
-        return sum(map(len, self._keys))
 
     def missing(self, known: Mapping[bytes, object]) -> list[Missing]:
         """What has no score yet, turn by turn, each pair at its first turn only."""
         taken: set[bytes] = set()
         rows = []
-        for request, row in zip(self._requests, self._keys, strict=True):
-            wanted = {
-                key: document
-                for key, document in zip(row, request.documents, strict=True)
-                if key not in known and key not in taken
-            }
-            taken |= wanted.keys()
-            if wanted:
-                rows.append(Missing(ScoreRequest(request.query, tuple(wanted.values())), tuple(wanted)))
+        for place in range(len(self._turns)):
+            row = self._lacking(place, lambda key: key in known or key in taken)
+            taken.update(row.keys)
+            if row.keys:
+                rows.append(row)
         return rows
 
     def lacking(self, place: int, *known: Mapping[bytes, object]) -> Missing:
         """The pairs of one turn that none of these has."""
-        request = self._requests[place]
-        wanted = {
-            key: document
-            for key, document in zip(self._keys[place], request.documents, strict=True)
-            if not any(key in scores for scores in known)
-        }
-        return Missing(ScoreRequest(request.query, tuple(wanted.values())), tuple(wanted))
+        return self._lacking(place, lambda key: any(key in scores for scores in known))
+
+    def _lacking(self, place: int, is_known: Callable[[bytes], bool]) -> Missing:
+        request, row = self._requests[place], self._keys[place]
+        wanted = {key: document for key, document in zip(row, request.documents, strict=True) if not is_known(key)}
+        if self._by_list and wanted:
+            return Missing(place, request, tuple(row))
+        return Missing(place, ScoreRequest(request.query, tuple(wanted.values())), tuple(wanted))
+
+    def is_whole(self, row: Missing) -> bool:
+        """Whether these are all pairs of the turn."""
+        return len(row.keys) == len(set(self._keys[row.place]))
+
+    def turn_id(self, row: Missing) -> str:
+        """The turn that these are of."""
+        return self._turns[row.place].turn.turn_id
 
     def is_unreadable(self, place: int) -> bool:
         """Whether the turn's pool has entries and no text at all."""
@@ -148,12 +173,18 @@ def score_missing(reranker: Reranker, rows: Sequence[Missing]) -> Scores:
     """Scores of these pairs in one call. Raises what the reranker raises, and RerankerError on a NaN."""
     scored: Scores = {}
     for row, pairs in zip(rows, score_requests(reranker, [row.request for row in rows]), strict=True):
-        _check_finite(pairs)
-        scored |= {
-            key: CachedScore(float(score), truncated)
-            for key, score, truncated in zip(row.keys, pairs.scores, pairs.truncated, strict=True)
-        }
+        scored |= scores_of(row, pairs)
     return scored
+
+
+def scores_of(row: Missing, pairs: PairScores) -> Scores:
+    """The scores of these pairs by key. Raises RerankerError on a wrong count and on a NaN."""
+    counted(pairs, len(row.keys))
+    _check_finite(pairs)
+    return {
+        key: CachedScore(float(score), truncated)
+        for key, score, truncated in zip(row.keys, pairs.scores, pairs.truncated, strict=True)
+    }
 
 
 def pair_keys(request: ScoreRequest) -> list[bytes]:
@@ -166,6 +197,16 @@ def pair_keys(request: ScoreRequest) -> list[bytes]:
         digest.update(document.encode("utf-8", "surrogatepass"))
         keys.append(digest.digest()[:16])
     return keys
+
+
+def list_keys(request: ScoreRequest) -> list[bytes]:
+    """128 bits per document over its place and the whole request: for scores that hang on all of that."""
+    digest = hashlib.sha256(b"list")
+    for text in (request.query, *request.documents):
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    head = digest.digest()
+    return [hashlib.sha256(head + place.to_bytes(8, "big")).digest()[:16] for place in range(len(request.documents))]
 
 
 def _check_finite(pairs: PairScores) -> None:

@@ -9,12 +9,22 @@ from dataclasses import dataclass, replace
 from shadowdiff.config import PrivacySettings
 from shadowdiff.errors import ConfigError, OfflineError, SpecError
 from shadowdiff.privacy import NO_REDACTION, Redactor, redactor
-from shadowdiff.protocols import Fuses, ListingReranker, Need, PooledTurn, PoolReranker, Prepares, Reranker
+from shadowdiff.protocols import (
+    Asks,
+    Composed,
+    Fuses,
+    ListingReranker,
+    Need,
+    PooledTurn,
+    PoolReranker,
+    Prepares,
+    Reranker,
+)
 from shadowdiff.remote.settings import NO_PROVIDERS, ProviderSettings
 from shadowdiff.rerankers.network import network_of
 from shadowdiff.rerankers.registry import build, resolve
 from shadowdiff.rerankers.spec import Spec, parse
-from shadowdiff.runs import Run, RunConfig, Side
+from shadowdiff.runs import Price, Run, RunConfig, Side
 
 MAX_SIDES = len(string.ascii_uppercase)
 NO_SIDE = "none"
@@ -106,6 +116,25 @@ def scored_parts(reranker: Reranker | PoolReranker) -> list[Reranker | PoolReran
     return [part for _, part in reranker.parts] if isinstance(reranker, Fuses) else [reranker]
 
 
+def asking_parts(reranker: Reranker | PoolReranker) -> list[Asks]:
+    """What of a reranker asks providers: itself, or parts of it."""
+    own = [reranker] if isinstance(reranker, Asks) else []
+    parts = reranker.parts if isinstance(reranker, Composed) else ()
+    return own + [asking for _, part in parts for asking in asking_parts(part)]
+
+
+def stopped_because(reranker: Reranker | PoolReranker) -> str | None:
+    """Why it, or a part of it, asks no provider any more."""
+    return next(filter(None, (asking.stopped for asking in asking_parts(reranker))), None)
+
+
+def close(contenders: Sequence[Contender]) -> None:
+    """Let every provider go; what is under way is given up."""
+    for contender in contenders:
+        for asking in asking_parts(contender.reranker):
+            asking.close()
+
+
 def listing_sides(contenders: Sequence[Contender]) -> tuple[ListingReranker, ...]:
     """The run's rerankers if every one of them lists entries by itself, else none."""
     listing = tuple(c.reranker for c in contenders if isinstance(c.reranker, ListingReranker))
@@ -136,6 +165,28 @@ def with_production(
     if isinstance(contenders[0].reranker, ListingReranker):
         return config
     return replace(config, production=sides[0].label, production_assumed=True)
+
+
+def with_prices(config: RunConfig, contenders: Sequence[Contender], prices: Mapping[str, Price]) -> RunConfig:
+    """The configuration with what each side's provider charges, by label.
+
+    A price is found under the side's short name, its spec, or that without options;
+    for a side of which one part asks a provider, under that part's as well.
+    """
+    found = {each.side.label: _price(each, prices) for each in contenders if asking_parts(each.reranker)}
+    return replace(config, prices={label: price for label, price in found.items() if price is not None})
+
+
+def _price(contender: Contender, prices: Mapping[str, Price]) -> Price | None:
+    names = [contender.side.name, *_names(contender.reranker)]
+    if isinstance(contender.reranker, Composed) and len(asking_parts(contender.reranker)) == 1:
+        asking = [(name, part) for name, part in contender.reranker.parts if asking_parts(part)]
+        names += [known for name, part in asking for known in (name, *_names(part))]
+    return next((prices[name] for name in names if name in prices), None)
+
+
+def _names(reranker: Reranker | PoolReranker) -> tuple[str, str]:
+    return str(reranker.spec), str(Spec(reranker.spec.scheme, reranker.spec.target))
 
 
 def _asked_for(text: str, sides: Sequence[Side], names: Mapping[str, str]) -> str | None:

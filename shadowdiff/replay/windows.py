@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from shadowdiff.errors import RerankerError
+from shadowdiff.errors import RerankerError, UnaffordableError
 from shadowdiff.pools import BuiltPool, Lexicons, PoolBuilder
 from shadowdiff.protocols import Need, PooledTurn, PoolReranker, Reranker, Source, TurnVectors
 from shadowdiff.records import NOISE_SIDE, ReplayedSession, ReplayedTurn, Session, TurnFailure, Window
-from shadowdiff.replay.plan import SideTurns, WindowPlan, rank_each
+from shadowdiff.replay.budget import UNLIMITED, Budget
+from shadowdiff.replay.plan import SideTurns, WindowPlan, rank_anew
 from shadowdiff.replay.score import RankedTurn, RankResult, ScoreCache
 from shadowdiff.replay.sides import Contender, listing_sides, scored_parts
 from shadowdiff.runs import RunConfig
@@ -93,7 +94,9 @@ class WindowRanker:
         config: RunConfig,
         cache: ScoreCache,
         load: Callable[[Reranker], None] = lambda reranker: None,
+        budget: Budget = UNLIMITED,
     ) -> None:
+        self._budget = budget
         self._contenders = contenders
         self._noise = config.noise
         self._cache = cache
@@ -108,22 +111,35 @@ class WindowRanker:
         return passes * sum(len(turn.pool.entries) for turn in window.pooled)
 
     def rank(self, window: ReadWindow, on_scored: Callable[[int], None]) -> tuple[ReplayedSession, ...]:
-        """Rank every turn; `on_scored(pairs)` is called as their scores are known. Raises StoreError."""
+        """Rank every turn; `on_scored(pairs)` is called as their scores are known. Raises StoreError.
+
+        Sessions with a turn that the budget had no room for are left out: they are not failed, but still to do.
+        """
         results = {
             label: dict(zip([turn.turn.turn_id for turn in window.pooled], ranked, strict=True))
             for label, ranked in self._passes(window.pooled, on_scored)
         }
-        return tuple(_assemble(session, window.built, results) for session in window.sessions)
+        unaffordable = {
+            turn_id for ranked in results.values() for turn_id, it in ranked.items() if _is_unaffordable(it)
+        }
+        return tuple(
+            _assemble(session, window.built, results)
+            for session in window.sessions
+            if unaffordable.isdisjoint(turn.turn_id for turn in session.turns)
+        )
 
     def _passes(
         self, pooled: Sequence[PooledTurn], on_scored: Callable[[int], None]
     ) -> Iterator[tuple[str, list[RankResult]]]:
-        sides = [SideTurns(contender.reranker, contender.seen(pooled)) for contender in self._contenders]
-        ranked = WindowPlan(sides, self._cache, on_scored, self._load).rank()
-        yield from zip([contender.side.label for contender in self._contenders], ranked, strict=True)
+        sides = [SideTurns(each.reranker, each.seen(pooled), each.side.label) for each in self._contenders]
+        ranked = WindowPlan(sides, self._cache, on_scored, self._load, self._budget).rank()
+        yield from zip([side.label for side in sides], ranked, strict=True)
         if self._noise:
-            again = self._contenders[0]
-            yield NOISE_SIDE, rank_each(again.reranker, again.seen(pooled), on_scored)
+            yield NOISE_SIDE, rank_anew(replace(sides[0], label=NOISE_SIDE), self._cache, on_scored, self._budget)
+
+
+def _is_unaffordable(result: RankResult) -> bool:
+    return isinstance(result, UnaffordableError)
 
 
 def _assemble(
@@ -140,7 +156,7 @@ def _assemble(
                 pool=pool.pool,
                 rankings={label: result.ranking for label, result in ranked.items()},
                 failures=tuple(
-                    _failure(label, pool.reason or result) for label, result in by_side.items() if label not in ranked
+                    failure_of(label, pool.reason or result) for label, result in by_side.items() if label not in ranked
                 ),
                 counts={label: result.counts for label, result in ranked.items()},
                 unpooled=turn.recorded_pool is None,
@@ -150,6 +166,6 @@ def _assemble(
     return ReplayedSession(session, tuple(turns))
 
 
-def _failure(label: str, reason: str | RankResult | None) -> TurnFailure:
-    """The reason is a pool's, which quotes nothing, or what the reranker raised."""
+def failure_of(label: str, reason: str | RankResult | None) -> TurnFailure:
+    """A side's failure as it is stored: the reason is a pool's, which quotes nothing, or what the reranker raised."""
     return TurnFailure(label, str(reason), reason.textless if isinstance(reason, RerankerError) else None)

@@ -17,7 +17,7 @@ def score_turn(reranker: Reranker | PoolReranker, turn: PooledTurn) -> PairScore
     """
     if isinstance(reranker, PoolReranker):
         scores = tuple(reranker.score_pool(turn))
-        return _counted(PairScores(scores, (False,) * len(scores)), len(turn.pool.entries))
+        return counted(PairScores(scores, (False,) * len(scores)), len(turn.pool.entries))
     return score_requests(reranker, [request_of(reranker, turn)])[0]
 
 
@@ -41,7 +41,7 @@ def score_requests(reranker: Reranker, requests: Sequence[ScoreRequest]) -> list
         raise PlainRerankerError(f"returned scores of {len(answered)} requests for {len(sent)}")
     answers = iter(answered)
     return [
-        _counted(next(answers), len(request.documents)) if request.documents else PairScores((), ())
+        counted(next(answers), len(request.documents)) if request.documents else PairScores((), ())
         for request in requests
     ]
 
@@ -51,7 +51,8 @@ def _alone(reranker: Reranker, request: ScoreRequest) -> PairScores:
     return PairScores(scores, (False,) * len(scores))
 
 
-def _counted(pairs: PairScores, wanted: int) -> PairScores:
+def counted(pairs: PairScores, wanted: int) -> PairScores:
+    """The same, once there is a score and a mark for each document. Raises RerankerError."""
     if len(pairs.scores) != wanted:
         raise PlainRerankerError(f"returned {len(pairs.scores)} scores for {wanted} entries")
     if len(pairs.truncated) != wanted:

@@ -20,6 +20,7 @@ from shadowdiff.records import (
     ScoreCounts,
     Session,
     Turn,
+    TurnAsked,
     TurnFailure,
     Usage,
 )
@@ -83,8 +84,16 @@ def ranking_rows(run_id: str, replayed: ReplayedTurn) -> Iterator[dict[str, Any]
         }
 
 
-def ask_row(run_id: str, turn_id: str, side: str, asked: Asked) -> dict[str, Any]:
-    """A row of `asks`."""
+def ask_rows(run_id: str, asks: Iterable[TurnAsked]) -> list[dict[str, Any]]:
+    """Rows of `asks`, one per turn and side, however often it was asked."""
+    taken: dict[tuple[str, str], Asked] = {}
+    for each in asks:
+        key = (each.turn_id, each.side)
+        taken[key] = taken[key] + each.asked if key in taken else each.asked
+    return [_ask_row(run_id, turn_id, side, asked) for (turn_id, side), asked in sorted(taken.items())]
+
+
+def _ask_row(run_id: str, turn_id: str, side: str, asked: Asked) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "turn_id": turn_id,
@@ -101,7 +110,7 @@ def ask_row(run_id: str, turn_id: str, side: str, asked: Asked) -> dict[str, Any
 
 
 def asked_from_row(row: Row[Any]) -> Asked:
-    """What `ask_row` wrote."""
+    """What `ask_rows` wrote."""
     usage = Usage(row.calls, row.search_units, row.input_tokens, row.output_tokens)
     return Asked(usage, row.attempts, row.seconds, row.waited_seconds, row.repairs)
 

@@ -16,12 +16,13 @@ from sqlalchemy.exc import DBAPIError
 
 from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, StoreError
-from shadowdiff.records import Label, ReplayedSession
+from shadowdiff.records import Label, ReplayedSession, TurnAsked
 from shadowdiff.retry import Retries
 from shadowdiff.runs import Run, RunStatus, RunSummary, Side
 from shadowdiff.store import rows
 from shadowdiff.store.codec import decode_config, decode_summary, encode
 from shadowdiff.store.schema import (
+    asks,
     entry_texts,
     failures,
     labels,
@@ -74,12 +75,12 @@ class RunStore:
             row = {"run_id": run.run_id, "started_at": run.started_at, "version": run.version, "status": run.status}
             connection.execute(insert(runs), row | {"config": encode(run.config)})
             sides = enumerate(run.sides)
-            _write(connection, insert(run_sides), (_side_row(run.run_id, place, side) for place, side in sides))
+            write(connection, insert(run_sides), (_side_row(run.run_id, place, side) for place, side in sides))
             planned = enumerate(session_ids, start=1)
             rows = ({"run_id": run.run_id, "position": place, "session_id": name} for place, name in planned)
-            _write(connection, insert(run_sessions), rows)
+            write(connection, insert(run_sessions), rows)
 
-        self._transaction("storing the run", work)
+        self.transaction("storing the run", work)
 
     def pending(self, run_id: str) -> list[str]:
         """Ids of the run's sessions that are not replayed yet, in order."""
@@ -89,7 +90,7 @@ class RunStore:
         """Forget planned sessions that the source no longer has."""
         where = (run_sessions.c.run_id == run_id, run_sessions.c.session_id == func.any(texts(session_ids)))
         statement = run_sessions.delete().where(*where, run_sessions.c.turns.is_(None))
-        self._transaction("updating the run", lambda connection: connection.execute(statement))
+        self.transaction("updating the run", lambda connection: connection.execute(statement))
 
     def save(self, run_id: str, replayed: Sequence[ReplayedSession]) -> None:
         """Store replayed sessions: all of these or none. Sessions that are stored already are left as they are."""
@@ -101,18 +102,18 @@ class RunStore:
             pending = [item for item in replayed if item.session.session_id in marked]
             written.update(self._write_texts(connection, pending))
             turns = [(item.session, turn) for item in pending for turn in item.turns]
-            _write(connection, insert(run_turns), (rows.turn_row(run_id, session, turn) for session, turn in turns))
-            _write(connection, insert(rankings), (row for _, turn in turns for row in rows.ranking_rows(run_id, turn)))
-            _write(connection, insert(failures), (row for _, turn in turns for row in rows.failure_rows(run_id, turn)))
+            write(connection, insert(run_turns), (rows.turn_row(run_id, session, turn) for session, turn in turns))
+            write(connection, insert(rankings), (row for _, turn in turns for row in rows.ranking_rows(run_id, turn)))
+            write(connection, insert(failures), (row for _, turn in turns for row in rows.failure_rows(run_id, turn)))
 
-        self._transaction("storing rankings", work)
+        self.transaction("storing rankings", work)
         self._texts_held |= written
 
     def finish(self, run_id: str, status: RunStatus, summary: RunSummary | None, finished_at: datetime | None) -> None:
         """Record how the run ended."""
         values = {"status": status, "summary": None if summary is None else encode(summary), "finished_at": finished_at}
         statement = update(runs).where(runs.c.run_id == run_id).values(**values)
-        self._transaction("storing the summary", lambda connection: connection.execute(statement))
+        self.transaction("storing the summary", lambda connection: connection.execute(statement))
 
     def get(self, name: str) -> Run:
         """The run with this id, an unambiguous beginning of one, or `latest`. Raises ConfigError."""
@@ -127,19 +128,19 @@ class RunStore:
                 raise ConfigError(_not_one(name, found))
             return self._with_sides(connection, exact or found)[0]
 
-        return self._transaction("reading runs", work)
+        return self.transaction("reading runs", work)
 
     def newest(self, limit: int) -> list[Run]:
         """The newest runs, newest first."""
         statement = select(runs).order_by(runs.c.number.desc()).limit(limit)
-        return self._transaction(
+        return self.transaction(
             "reading runs", lambda connection: self._with_sides(connection, list(connection.execute(statement)))
         )
 
     def progress(self, run_id: str) -> tuple[int, int]:
         """Sessions replayed, and sessions planned."""
         statement = select(func.count(run_sessions.c.turns), func.count()).where(run_sessions.c.run_id == run_id)
-        done, planned = self._transaction("reading the run", lambda connection: connection.execute(statement).one())
+        done, planned = self.transaction("reading the run", lambda connection: connection.execute(statement).one())
         return int(done), int(planned)
 
     def order(self, run_id: str) -> list[str]:
@@ -158,7 +159,7 @@ class RunStore:
         for start in range(0, len(wanted), SESSIONS_PER_READ):
             batch = wanted[start : start + SESSIONS_PER_READ]
             read = partial(_read_sessions, run_id=run_id, session_ids=batch, with_pools=with_pools)
-            yield from self._transaction("reading rankings", read)
+            yield from self.transaction("reading rankings", read)
 
     def _write_texts(self, connection: Connection, replayed: Sequence[ReplayedSession]) -> set[str]:
         """Each distinct text once, however many nights name it; in one order, so that concurrent runs cannot deadlock.
@@ -170,13 +171,13 @@ class RunStore:
         is_redacted = any(item.entry.original_hash for pool in pools for item in pool.entries)
         named = rows.texts_of(pools)
         if is_redacted:
-            _write(connection, _redacting(), (rows.text_row(named[key]) for key in sorted(named)))
+            write(connection, _redacting(), (rows.text_row(named[key]) for key in sorted(named)))
             return set()
         if len(self._texts_held) > TEXTS_REMEMBERED:
             self._texts_held.clear()
         new = named.keys() - self._texts_held
         statement = upsert(entry_texts).on_conflict_do_nothing()
-        _write(connection, statement, (rows.text_row(named[key]) for key in sorted(new)))
+        write(connection, statement, (rows.text_row(named[key]) for key in sorted(new)))
         return new
 
     def labels(self, run_id: str) -> list[Label]:
@@ -201,7 +202,7 @@ class RunStore:
                 labels.c.author,
             )
         )
-        found = self._transaction("reading labels", lambda connection: list(connection.execute(statement)))
+        found = self.transaction("reading labels", lambda connection: list(connection.execute(statement)))
         return [
             Label(row.org_id, row.turn_id, row.entry_id, row.grade, row.source, row.author, row.labelled_at)
             for row in found
@@ -215,24 +216,39 @@ class RunStore:
             score_cache.c.fingerprint == bytes.fromhex(fingerprint),
             score_cache.c.pair == func.any(hashes(pairs)),
         )
-        found = self._transaction("reading the score cache", lambda connection: list(connection.execute(statement)))
+        found = self.transaction("reading the score cache", lambda connection: list(connection.execute(statement)))
         return {row.pair: CachedScore(row.score, row.truncated) for row in found}
 
     def has_scores(self, fingerprint: str) -> bool:
         """Whether the cache has any score under this reranker."""
         key = bytes.fromhex(fingerprint)
         statement = select(exists().where(score_cache.c.fingerprint == key))
-        return bool(self._transaction("reading the score cache", lambda connection: connection.scalar(statement)))
+        return bool(self.transaction("reading the score cache", lambda connection: connection.scalar(statement)))
 
-    def cache_scores(self, fingerprint: str, scores: Mapping[bytes, CachedScore]) -> None:
-        """Keep scores; another command may have kept the same ones meanwhile."""
-        key = bytes.fromhex(fingerprint)
+    def keep(
+        self, run_id: str, scores: Mapping[str, Mapping[bytes, CachedScore]], asked: Sequence[TurnAsked] = ()
+    ) -> None:
+        """Keep scores by fingerprint, and what asking for them took a run: both or neither.
+
+        Another command may have kept the same scores meanwhile. What a turn took is added to what it took before.
+        """
         values = [
-            {"fingerprint": key, "pair": pair, "score": item.score, "truncated": item.truncated}
-            for pair, item in sorted(scores.items())
+            {"fingerprint": bytes.fromhex(name), "pair": pair, "score": item.score, "truncated": item.truncated}
+            for name, kept in sorted(scores.items())
+            for pair, item in sorted(kept.items())
         ]
-        statement = upsert(score_cache).on_conflict_do_nothing()
-        self._transaction("writing the score cache", lambda connection: _write(connection, statement, values))
+
+        def work(connection: Connection) -> None:
+            write(connection, upsert(score_cache).on_conflict_do_nothing(), values)
+            write(connection, _adding_asks(), rows.ask_rows(run_id, asked))
+
+        self.transaction("writing the score cache", work)
+
+    def asks(self, run_id: str) -> Iterator[TurnAsked]:
+        """What asking providers took the run, by turn and side; in no order."""
+        statement = select(asks).where(asks.c.run_id == run_id)
+        found = self.transaction("reading the run", lambda connection: list(connection.execute(statement)))
+        return (TurnAsked(row.turn_id, row.side, rows.asked_from_row(row)) for row in found)
 
     def _with_sides(self, connection: Connection, found: Sequence[Row[Any]]) -> list[Run]:
         statement = select(run_sides).where(run_sides.c.run_id.in_([row.run_id for row in found]))
@@ -248,7 +264,7 @@ class RunStore:
             .where(run_sessions.c.run_id == run_id, which)
             .order_by(run_sessions.c.position)
         )
-        return self._transaction("reading the run", lambda connection: list(connection.scalars(statement)))
+        return self.transaction("reading the run", lambda connection: list(connection.scalars(statement)))
 
     @contextmanager
     def carrying_out(self, run_id: str) -> Iterator[None]:
@@ -265,7 +281,7 @@ class RunStore:
             finally:
                 self._hold = None
 
-    def _transaction(self, what: str, work: Callable[[Connection], T]) -> T:
+    def transaction(self, what: str, work: Callable[[Connection], T]) -> T:
         """What `work` makes of one transaction; all of it again where the server went away meanwhile."""
 
         def once() -> T:
@@ -359,7 +375,18 @@ def _redacting() -> Upsert:
     )
 
 
-def _write(connection: Connection, statement: Insert, values: Iterable[dict[str, Any]]) -> None:
+def _adding_asks() -> Upsert:
+    """Adds to what a turn took before; a latency takes the place of an earlier one."""
+    statement = upsert(asks)
+    given, stored = statement.excluded, asks.c
+    added = {column.name: column + given[column.name] for column in stored if not column.primary_key}
+    return statement.on_conflict_do_update(
+        index_elements=[stored.run_id, stored.turn_id, stored.side],
+        set_=added | {"seconds": func.coalesce(given.seconds, stored.seconds)},
+    )
+
+
+def write(connection: Connection, statement: Insert, values: Iterable[dict[str, Any]]) -> None:
     """Insert the rows, which all have the same columns: a statement for many, one round trip each."""
     for batch in batches(values):
         names = list(batch[0])

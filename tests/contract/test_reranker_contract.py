@@ -12,7 +12,7 @@ from shadowdiff.errors import RerankerError
 from shadowdiff.protocols import PoolReranker, Reranker
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import Spec, parse
-from shadowdiff.testing import FailingReranker, KeywordReranker, RemoteReranker, RerankerContract
+from shadowdiff.testing import AskingReranker, FailingReranker, KeywordReranker, RemoteReranker, RerankerContract
 from tests.conftest import MODEL
 from tests.contract.tiny_models import save_tiny_cross_encoder
 from tests.loopback import reranking_server
@@ -181,3 +181,11 @@ class TestRemote(RerankerContract):
     def make(self) -> Reranker:
         """A fake that scores by length, over HTTP."""
         return RemoteReranker(Spec("remote", self.url))
+
+
+class TestAsking(RerankerContract):
+    """The fake that asks a provider, as remote rerankers do."""
+
+    def make(self) -> Reranker:
+        """A fresh fake."""
+        return AskingReranker()

@@ -55,7 +55,7 @@ def replay(source: PostgresSource, store: RunStore, **more: Any) -> Replay:
     """Cosine against one that quotes what it fails on."""
     sides = [("A", build(parse("cosine"))), ("B", Quoting())]
     contenders = tuple(Contender(Side(name, str(r.spec), str(r.spec), r.fingerprint), r) for name, r in sides)
-    return replace(Replay(contenders, source, store, store), **more)
+    return replace(Replay(contenders, source, store), **more)
 
 
 def carried_out(replay: Replay, **config: Any) -> Run:

@@ -14,7 +14,6 @@ from shadowdiff.protocols import PairScores, PoolReranker, Reranker, ScoreReques
 from shadowdiff.records import Entry, Outcome, PoolOrigin, Window
 from shadowdiff.replay.execute import Progress, Replay
 from shadowdiff.replay.results import outcomes, summarise
-from shadowdiff.replay.score import NoCache
 from shadowdiff.replay.sides import Contender
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import Spec, parse
@@ -55,7 +54,7 @@ def replay(source: PostgresSource, store: RunStore, b: Reranker | PoolReranker, 
     """Cosine against one other reranker."""
     sides = [("A", build(parse("cosine"))), ("B", b)]
     contenders = tuple(Contender(Side(name, str(r.spec), str(r.spec), r.fingerprint), r) for name, r in sides)
-    return replace(Replay(contenders, source, store, store), **more)  # type: ignore[arg-type]
+    return replace(Replay(contenders, source, store), **more)  # type: ignore[arg-type]
 
 
 def carried_out(replay: Replay, **config: object) -> Run:
@@ -114,7 +113,7 @@ def test_equal_pairs_are_scored_once(sample_source: PostgresSource, sample_store
     engine.dispose()
     session = sample_source.session_ids(Window(last=1))
     lengths = Lengths()
-    once = replay(sample_source, sample_store, lengths, cache=NoCache())
+    once = replay(sample_source, sample_store, lengths, use_cache=False)
     run = once.finish(once.start(RunConfig(window=Window(session_ids=tuple(session)))))
     pools = [set(t.replayed.pool.entry_ids) for o in outcomes(run, sample_store) for t in o.turns]
     assert lengths.asked == len(set().union(*pools)) < sum(map(len, pools))

@@ -340,8 +340,8 @@ def test_cached_scores_come_back_exactly(shared_engine: Engine) -> None:
     """Only those asked for, under their own fingerprint, to the last bit."""
     store = RunStore(shared_engine)
     scores = {pair(n): CachedScore(value, n == 1) for n, value in enumerate((0.1 + 0.2, -1e300, 5e-324, 0.0))}
-    store.cache_scores("aa" * 32, scores)
-    store.cache_scores("bb" * 32, {pair(0): CachedScore(9.0, truncated=False)})
+    store.keep("a run", {"aa" * 32: scores})
+    store.keep("a run", {"bb" * 32: {pair(0): CachedScore(9.0, truncated=False)}})
     asked = [pair(number) for number in (0, 1, 2, 7)]
     assert store.cached_scores("aa" * 32, asked) == {key: scores[key] for key in asked[:3]}
     assert store.cached_scores("bb" * 32, asked) == {pair(0): CachedScore(9.0, truncated=False)}
@@ -353,7 +353,7 @@ def test_a_score_that_is_no_number_never_enters_the_cache(shared_engine: Engine)
     """Nor do its neighbours of the same call: a broken model must not be believed tomorrow."""
     store = RunStore(shared_engine)
     with pytest.raises(StoreError, match="ck_score_cache_score_finite"):
-        store.cache_scores("dd" * 32, {pair(0): CachedScore(1.0, False), pair(1): CachedScore(float("nan"), False)})
+        store.keep("a run", {"dd" * 32: {pair(0): CachedScore(1.0, False), pair(1): CachedScore(float("nan"), False)}})
     assert store.cached_scores("dd" * 32, [pair(0), pair(1)]) == {}
 
 
@@ -364,7 +364,9 @@ def test_concurrent_writers_of_the_cache_do_not_disturb_each_other(shared_engine
     def write(start: int) -> None:
         numbers = range(start, start + 1500)
         order = numbers if start % 2 else reversed(numbers)
-        store.cache_scores("ee" * 32, {pair(number): CachedScore(float(number), truncated=False) for number in order})
+        store.keep(
+            "a run", {"ee" * 32: {pair(number): CachedScore(float(number), truncated=False) for number in order}}
+        )
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, (0, 501, 1000, 1)))

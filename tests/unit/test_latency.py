@@ -124,7 +124,7 @@ def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(ordered: lis
 def test_turns_that_fail_are_counted_and_not_timed(clock: Clock) -> None:
     """Whatever they took: what a failure takes says nothing of an answer."""
     found = measure(Recording("A", [], clock, lambda query: None if query in "24" else 3.0), turns(5))
-    assert found == Latency(turns=3, failed_turns=2, p50_seconds=3.0)
+    assert found == Latency(turns=3, failed_turns=2, p50_seconds=3.0, histogram=((3.0, 3),))
 
 
 def test_a_side_that_always_fails_has_no_latency_and_stops_no_other(clock: Clock) -> None:
@@ -132,7 +132,7 @@ def test_a_side_that_always_fails_has_no_latency_and_stops_no_other(clock: Clock
     seen = turns(3)
     failing = Recording("A", [], clock, lambda query: None)
     found = measure_all([(failing, seen), *sides("B", [], clock, seen)])
-    assert found == [Latency(failed_turns=3), Latency(turns=3, p50_seconds=1.0)]
+    assert found == [Latency(failed_turns=3), Latency(turns=3, p50_seconds=1.0, histogram=((1.0, 3),))]
 
 
 def test_without_turns_nothing_is_called(clock: Clock) -> None:
@@ -147,7 +147,8 @@ def test_looking_up_what_was_recorded_is_no_latency(clock: Clock) -> None:
     """A side that lists entries by itself ranks nothing now; the others are timed as without it."""
     seen, calls = turns(2), list[str]()
     found = measure_all([(build(parse("served")), seen), *sides("AB", calls, clock, seen)])
-    assert found == [Latency(), Latency(turns=2, p50_seconds=1.0), Latency(turns=2, p50_seconds=1.0)]
+    timed = Latency(turns=2, p50_seconds=1.0, histogram=((1.0, 2),))
+    assert found == [Latency(), timed, timed]
     assert " ".join(calls) == "A2 B2 A1 B1 B2 A2"
 
 
@@ -155,7 +156,8 @@ def test_a_turn_without_any_text_is_not_timed(clock: Clock) -> None:
     """It fails in a replay, and would be answered in no time."""
     calls: list[str] = []
     seen = [make_turn(("", ""), "0"), *turns(1)]
-    assert measure(sides("A", calls, clock, seen)[0][0], seen) == Latency(turns=1, failed_turns=1, p50_seconds=1.0)
+    timed = Latency(turns=1, failed_turns=1, p50_seconds=1.0, histogram=((1.0, 1),))
+    assert measure(sides("A", calls, clock, seen)[0][0], seen) == timed
     assert calls == ["A1", "A1"]
 
 

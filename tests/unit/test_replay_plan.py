@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shadowdiff.errors import PlainRerankerError, RerankerError, StoreError
 from shadowdiff.protocols import Network, PooledTurn, Reranker, ScoreRequest
 from shadowdiff.ranking import rank_pool
+from shadowdiff.records import TurnAsked
 from shadowdiff.replay.ahead import Ahead
 from shadowdiff.replay.plan import SideTurns, WindowPlan, rank_turns
 from shadowdiff.replay.score import NoCache, RankedTurn, RankResult
@@ -31,15 +32,18 @@ class Memory(NoCache):
 
     def __init__(self) -> None:
         self.kept: dict[str, dict[bytes, CachedScore]] = {}
+        self.asks: list[TurnAsked] = []
 
     def cached_scores(self, fingerprint: str, pairs: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """What it was told of these."""
         kept = self.kept.get(fingerprint, {})
         return {pair: kept[pair] for pair in pairs if pair in kept}
 
-    def cache_scores(self, fingerprint: str, scores: Mapping[bytes, CachedScore]) -> None:
+    def keep(self, scores: Mapping[str, Mapping[bytes, CachedScore]], asks: Sequence[TurnAsked]) -> None:
         """Keep these."""
-        self.kept.setdefault(fingerprint, {}).update(scores)
+        for fingerprint, found in scores.items():
+            self.kept.setdefault(fingerprint, {}).update(found)
+        self.asks += asks
 
 
 class WordEngine:
@@ -192,7 +196,7 @@ def test_a_cache_that_cannot_be_written_is_no_reranker_s_failure() -> None:
     """StoreError ends the run; it is not counted against turns."""
 
     class Full(Memory):
-        def cache_scores(self, fingerprint: str, scores: Mapping[bytes, CachedScore]) -> None:
+        def keep(self, scores: Mapping[str, Mapping[bytes, CachedScore]], asks: Sequence[TurnAsked]) -> None:
             raise StoreError("disk full")
 
     with pytest.raises(StoreError, match="disk full"):
