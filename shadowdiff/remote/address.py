@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
@@ -57,12 +58,11 @@ def _split(url: str) -> SplitResult:
         httpx.URL(url)
     except (ValueError, httpx.InvalidURL):
         usable = False
-    if "@" in url.partition("://")[2].partition("/")[0]:
+    shown = re.split("[?#]", url)[0]
+    if "@" in url:
         raise ConfigError("a provider's URL holds no user and no password: keys are read from the environment only")
     if not usable or not url.isprintable() or " " in url:
-        raise ConfigError(f"{url!r} is no URL of a provider: write http(s)://HOST[:PORT][/PATH]")
+        raise ConfigError(f"{shown!r} is no URL of a provider: write http(s)://HOST[:PORT][/PATH]")
     if parts.query or parts.fragment:
-        raise ConfigError(
-            f"{parts.scheme}://{parts.netloc}{parts.path}: a provider's URL ends with its path, without ? and #"
-        )
+        raise ConfigError(f"{shown}: a provider's URL ends with its path, without ? and #")
     return parts

@@ -29,6 +29,7 @@ from shadowdiff.remote.pacing import Limits, TooLateError, limits_of
 from shadowdiff.remote.settings import ProviderSettings
 
 T = TypeVar("T")
+W = TypeVar("W")
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 20.0
 
@@ -68,6 +69,18 @@ class Asker:
     def stopped(self) -> str | None:
         """Why nothing is sent any more: what the provider refused with. None: it is still asked, or was closed."""
         return None if self._refusal is None else str(self._refusal)
+
+    @property
+    def concurrency(self) -> int:
+        """Turns to ask about at a time: as configured, or fewer, so that none loses its deadline in the queue.
+
+        Behind the others, at the configured rate, the last one waits half of its
+        deadline at most.
+        """
+        per_minute = self.settings.requests_per_minute
+        if per_minute is None:
+            return self.settings.concurrency
+        return min(self.settings.concurrency, 1 + int(per_minute * self.settings.turn_deadline / 120))
 
     def exchange(self) -> Exchange:
         """The calls of one turn; its deadline begins now."""
@@ -156,8 +169,8 @@ class Exchange:
         while True:
             try:
                 reply = self._attempt(send, tokens)
-            except TooLateError:
-                raise self._too_late(failed, attempts, began) from None
+            except TooLateError as late:
+                raise self._too_late(str(late), failed, attempts, began) from None
             except (ThrottledError, TransientError) as error:
                 failed, attempts = error, attempts + 1
                 self._back_off(error, attempts, began)
@@ -165,27 +178,32 @@ class Exchange:
                 return reply.value
 
     def _attempt(self, send: Callable[[], Reply[T]], tokens: int) -> Reply[T]:
-        """One attempt, within the limits. What it raises has been counted."""
-        self._wait_for(lambda: self._asker.limits.enter(tokens, self._deadline, self._asker.check))
+        """One attempt, within the limits. How it went has been counted."""
+        asker = self._asker
+        permit = self._waiting(lambda: asker.limits.enter(tokens, self._deadline, asker.check))
         self._attempts += 1
-        began = self._asker.clock.now()
+        began = asker.clock.now()
         try:
             reply = send()
+            seconds = asker.clock.now() - began
+            asker.limits.answered(permit, reply.usage.input_tokens + reply.usage.output_tokens)
+        except ThrottledError as error:
+            asker.limits.throttled(permit, error.retry_after)
+            raise
         except RefusedError as error:
-            self._asker.refuse(error)
+            asker.refuse(error)
             raise
         finally:
-            seconds = self._asker.clock.now() - began
-            self._asker.limits.leave()
+            asker.limits.leave()
         self._seconds = (self._seconds or 0.0) + seconds
         self._usage += reply.usage
         return reply
 
-    def _wait_for(self, wait: Callable[[], None]) -> None:
-        """Wait, and count the time however it ends."""
+    def _waiting(self, wait: Callable[[], W]) -> W:
+        """What `wait` waits for; its time is counted however it ends."""
         began = self._asker.clock.now()
         try:
-            wait()
+            return wait()
         finally:
             self._waited += self._asker.clock.now() - began
 
@@ -200,7 +218,7 @@ class Exchange:
             raise self._told(
                 error, attempts, began, f", and the turn's deadline leaves no time to wait {seconds:.1f} s"
             )
-        self._wait_for(lambda: self._asker.pause(seconds))
+        self._waiting(lambda: self._asker.pause(seconds))
 
     def _told(self, error: ThrottledError | TransientError, attempts: int, began: float, why: str = "") -> RemoteError:
         """The same error, with what was done about it."""
@@ -211,11 +229,11 @@ class Exchange:
         raised.__cause__ = error.__cause__
         return raised
 
-    def _too_late(self, failed: ThrottledError | TransientError | None, attempts: int, began: float) -> RemoteError:
+    def _too_late(
+        self, late: str, failed: ThrottledError | TransientError | None, attempts: int, began: float
+    ) -> RemoteError:
+        provider, deadline = self._asker.provider, self._asker.settings.turn_deadline
         if failed is not None:
-            return self._told(failed, attempts, began, ", then the turn's deadline passed")
-        said = (
-            f"{self._asker.provider} was not asked: within its limits there was no room for the turn in"
-            f" {self._asker.settings.turn_deadline:g} s; allow more, lower concurrency or raise turn_deadline"
-        )
+            return self._told(failed, attempts, began, f", and then it {late}")
+        said = f"{provider} {late}, and a turn has {deadline:g} s: raise turn_deadline, or lower concurrency"
         return RemoteError(said, said)

@@ -54,7 +54,7 @@ class HttpCaller:
         self._settings = settings
         self._turn_fails = turn_fails
         self._most_bytes = most_bytes
-        self._lines = Lines(settings, tls=self.address.tls, proxies=not self.address.loopback)
+        self._lines = Lines(tls=self.address.tls, proxies=not self.address.loopback)
 
     def post(self, path: str, body: Any, within: float | None = None, kind: type[Any] = dict) -> Any:
         """The answer's JSON, which is of `kind`: dict or list.
@@ -64,19 +64,26 @@ class HttpCaller:
         and its subclasses.
         """
         seconds = self._settings.turn_deadline if within is None else within
+        if self._lines.closed:
+            raise self._stopped()
         content = encoded(body)
         with self._lines.line() as line, self._told(line, seconds), line.limited(seconds):
-            answer = self._sent(line, path, content)
+            answer = self._sent(line, path, content, seconds)
         return self._parsed(*answer, kind)
 
     def close(self) -> None:
         """End what is under way; every call from now on fails."""
         self._lines.close()
 
-    def _sent(self, line: Line, path: str, content: bytes) -> tuple[httpx.Headers, bytes]:
+    def _sent(self, line: Line, path: str, content: bytes, seconds: float) -> tuple[httpx.Headers, bytes]:
         """Headers and body of a good answer; other ones are raised."""
         request = line.client.build_request(
-            "POST", self.address.base + path, content=content, headers=self._headers, extensions={"trace": line.trace}
+            "POST",
+            self.address.base + path,
+            content=content,
+            headers=self._headers,
+            timeout=self._timeout(seconds),
+            extensions={"trace": line.trace},
         )
         response = line.client.send(request, stream=True)
         try:
@@ -86,6 +93,13 @@ class HttpCaller:
         if not response.is_success:
             raise error_of(self.address.host, response.status_code, response.headers, read, self._turn_fails)
         return response.headers, read
+
+    def _timeout(self, seconds: float) -> httpx.Timeout:
+        """Nobody can cut a line that is not connected yet, so connecting has a limit of its own."""
+        import httpx
+
+        connect = min(self._settings.connect_timeout, max(seconds, 0.001))
+        return httpx.Timeout(self._settings.read_timeout, connect=connect)
 
     def _body(self, response: httpx.Response) -> bytes:
         found = bytearray()
@@ -106,12 +120,15 @@ class HttpCaller:
             yield
         except (httpx.HTTPError, OSError) as error:
             if self._lines.closed:
-                said = f"{host} is asked nothing more: this side was stopped"
-                raise RemoteError(said, said) from None
+                raise self._stopped() from None
             if line.is_cut:
                 said = f"{host} gave no whole answer in the {seconds:.1f} s that were left"
                 raise TransientError(said, said) from None
             raise error_from(host, error) from error
+
+    def _stopped(self) -> RemoteError:
+        said = f"{self.address.host} is asked nothing more: this side was stopped"
+        return RemoteError(said, said)
 
     def _parsed(self, headers: httpx.Headers, body: bytes, kind: type[Any]) -> Any:
         host = self.address.host

@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from shadowdiff.remote.settings import ProviderSettings
-
 if TYPE_CHECKING:
     import httpx
 
@@ -67,9 +65,8 @@ class Line:
 class Lines:
     """The lines of one caller: taken, used and put back."""
 
-    def __init__(self, settings: ProviderSettings, *, tls: bool, proxies: bool) -> None:
+    def __init__(self, *, tls: bool, proxies: bool) -> None:
         """`tls`: whether certificates will be asked for; `proxies`: whether those of the environment are used."""
-        self._settings = settings
         self._tls = tls
         self._proxies = proxies
         self._trust: ssl.SSLContext | None = None
@@ -115,11 +112,9 @@ class Lines:
 
         if self._trust is None:
             self._trust = httpx.create_ssl_context() if self._tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        read = self._settings.read_timeout
         return httpx.Client(
             verify=self._trust,
             trust_env=self._proxies,
-            timeout=httpx.Timeout(read, connect=self._settings.connect_timeout),
             limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEP_SECONDS),
             follow_redirects=False,
         )

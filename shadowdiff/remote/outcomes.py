@@ -10,9 +10,9 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from shadowdiff.errors import RefusedError, RemoteError, ThrottledError, TransientError, first_line
+from shadowdiff.errors import RefusedError, RemoteError, ThrottledError, TransientError
 from shadowdiff.remote.secrets import scrub
-from shadowdiff.remote.texts import quoted
+from shadowdiff.remote.texts import line, quoted
 
 if TYPE_CHECKING:
     import httpx
@@ -45,7 +45,7 @@ def error_from(host: str, error: httpx.HTTPError | OSError | ValueError) -> Remo
         plain = f"{host} shows a certificate that is not trusted"
         return RefusedError(f"{plain}; SSL_CERT_FILE names the authorities to trust, where there are own ones", plain)
     plain = f"{host} gives no answer: {type(error).__name__}"
-    return TransientError(f"{plain}: {scrub(first_line(error))}", plain)
+    return TransientError(f"{plain}: {line(str(error))}", plain)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -41,7 +41,7 @@ def key_from_environment(names: Sequence[str], what: str) -> Secret:
     for name in names:
         value = os.environ.get(name, "")
         if value:
-            return Secret(_sendable(name, value))
+            return Secret(_usable(name, value))
     raise ConfigError(f"no key for {what}: set {' or '.join(names)} in the environment; it is read from nowhere else")
 
 
@@ -54,7 +54,7 @@ def scrub(text: str) -> str:
     return text
 
 
-def _sendable(name: str, value: str) -> str:
+def _usable(name: str, value: str) -> str:
     """A key is a header: letters, digits and signs of ASCII. What is wrong is told without it."""
     if not all("!" <= character <= "~" for character in value):
         raise ConfigError(
