@@ -66,9 +66,8 @@ def _within(name: str, reranker: Reranker | PoolReranker) -> Iterator[tuple[str,
 
 
 def _loaded(text: str, checkup: Checkup) -> Contender:
-    (contender,) = build_sides(
-        text, (), checkup.settings.rerankers, {}, checkup.settings.privacy, checkup.settings.providers
-    )
+    settings = checkup.settings
+    (contender,) = build_sides(text, (), settings.rerankers, {}, settings.privacy, settings.providers)
     prepare((contender,))
     return contender
 

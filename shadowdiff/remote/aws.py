@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from shadowdiff.errors import ConfigError, RemoteError, TransientError, first_line
@@ -58,11 +59,10 @@ def place_of(region: str | None, profile: str | None) -> Place:
 
 def partition_of(region: str) -> str:
     """`aws`, or what the ARNs of a region begin with elsewhere. Raises ConfigError for what is no region's name."""
-    import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
-        return str(boto3.Session().get_partition_for_region(region))
+        return str(_session(Place(region)).get_partition_for_region(region))
     except BotoCoreError as error:
         raise ConfigError(f"{region!r} is no AWS region: {first_line(error)}") from error
 
@@ -95,6 +95,7 @@ class Bedrock:
         self._opened: _Opened | None = None
         self._under_way = threading.local()
         self._closed = False
+        self._proven = False
         if settings.url:
             checked_address(settings.url, settings, name)
 
@@ -116,8 +117,10 @@ class Bedrock:
         Raises RemoteError and its subclasses; ConfigError where no client can be made.
         """
         opened = self._client()
+        if self._closed:
+            raise self._stopped()
         with opened.lines.line() as line, line.limited(within):
-            self._under_way.line, self._under_way.answered = line, False
+            self._under_way.line, self._under_way.within, self._under_way.answered = line, within, False
             try:
                 answer: dict[str, Any] = getattr(opened.client, operation)(**parameters)
             except failures() as error:
@@ -128,6 +131,7 @@ class Bedrock:
                 if not self._under_way.answered:
                     raise
                 return {}
+        self._proven = True
         return answer
 
     def close(self) -> None:
@@ -150,29 +154,28 @@ class Bedrock:
         from botocore.exceptions import BotoCoreError
 
         settings, session = self._settings, _session(self.place)
-        config = Config(
-            connect_timeout=settings.connect_timeout,
-            read_timeout=settings.read_timeout,
-            retries={"mode": "standard", "total_max_attempts": 1},  # the asker's are the only ones
-        )
+        config = Config(retries={"mode": "standard", "total_max_attempts": 1})  # the asker's are the only retries
         try:
             client = session.client(self.service, endpoint_url=settings.url, config=config)
         except (BotoCoreError, ValueError) as error:
             raise ConfigError(f"no way to {self.said}: {first_line(error)}") from error
         address = checked_address(client.meta.endpoint_url, settings, self._name)
         client.meta.events.register("before-send", self._send)
-        return _Opened(session, client, address, Lines(settings, tls=address.tls, proxies=not address.loopback))
+        return _Opened(session, client, address, Lines(tls=address.tls, proxies=not address.loopback))
 
     def _send(self, request: Any, **_: Any) -> Any:
         """The signed request over the line of this thread, as botocore's own kind of answer."""
+        import httpx
         from botocore.awsrequest import AWSResponse
 
+        connect = min(self._settings.connect_timeout, max(self._under_way.within, 0.001))
         line: Line = self._under_way.line
         sent = line.client.build_request(
             request.method,
             request.url,
             content=request.body,
             headers={name: _text(value) for name, value in request.headers.items()},
+            timeout=httpx.Timeout(self._settings.read_timeout, connect=connect),
             extensions={"trace": line.trace},
         )
         response = line.client.send(sent, stream=True)
@@ -197,12 +200,15 @@ class Bedrock:
         if isinstance(error, RemoteError):
             return error
         if self._closed:
-            said = f"{self.said} is asked nothing more: this side was stopped"
-            return RemoteError(said, said)
+            return self._stopped()
         if line.is_cut:
             said = f"{self.said} gave no whole answer in the {within:.1f} s that were left"
             return TransientError(said, said)
-        return error_of(self.said, error)
+        return error_of(self.said, error, proven=self._proven)
+
+    def _stopped(self) -> RemoteError:
+        said = f"{self.said} is asked nothing more: this side was stopped"
+        return RemoteError(said, said)
 
     def _know_secrets(self, opened: _Opened) -> None:
         """Whatever is quoted of an error has the credentials taken out."""
@@ -232,6 +238,14 @@ class _Read(io.BytesIO):
         yield self.getvalue()
 
 
+@cache
+def _service_models() -> Any:
+    """What boto3 carries of services, read once for all sides."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
 def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
@@ -239,9 +253,14 @@ def _text(value: str | bytes) -> str:
 def _session(place: Place) -> Any:
     """A boto3 session of the place. Raises ConfigError where the AWS configuration has no such profile."""
     import boto3
+    import botocore.session
     from botocore.exceptions import BotoCoreError
 
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _service_models())
     try:
-        return boto3.Session(profile_name=place.profile, region_name=place.region or None)
+        made = boto3.Session(botocore_session=session, profile_name=place.profile, region_name=place.region or None)
+        session.get_scoped_config()  # where a profile that there is not would be missed
     except BotoCoreError as error:
         raise ConfigError(f"{first_line(error)}; see `aws configure list-profiles`") from error
+    return made

@@ -45,6 +45,9 @@ TRANSIENT = (
     "PriorRequestNotComplete",
     "TransactionInProgressException",
 )
+GET_CREDENTIALS = (
+    "set AWS_PROFILE or AWS_ACCESS_KEY_ID and its companions, run `aws sso login`, or run where a role gives them"
+)
 CREDENTIALS = "renew the AWS credentials (`aws sso login`, the profile, or AWS_ACCESS_KEY_ID and its companions)"
 REQUEST = "check the model and its region"
 RIGHTS = "allow these credentials to use the model, and ask for access to it in this region's Bedrock console"
@@ -71,6 +74,8 @@ REFUSED = {
     "RequestExpired": CREDENTIALS + "; if they are right, set this machine's clock",
 }
 """With what to do."""
+INVALID = ("ValidationException", "ValidationError")
+"""Of which some concern the one request."""
 KINDS: Mapping[str, type[RemoteError]] = (
     dict.fromkeys(THROTTLED, ThrottledError)
     | dict.fromkeys(TRANSIENT, TransientError)
@@ -92,18 +97,22 @@ def failures() -> tuple[type[Exception], ...]:
     return (BotoCoreError, ClientError, httpx.HTTPError, OSError, RemoteError)
 
 
-def error_of(where: str, error: Any) -> RemoteError:
-    """The error of ours that one of `failures` is; `where` is what was asked, in words."""
+def error_of(where: str, error: Any, *, proven: bool) -> RemoteError:
+    """The error of ours that one of `failures` is; `where` is what was asked, in words.
+
+    `proven`: a request of the same form has been answered before, so that one that
+    is not valid says nothing of the others.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     if isinstance(error, ClientError):
-        return _answered(where, error.response)
+        return _answered(where, error.response, proven)
     if isinstance(error, BotoCoreError):
         return _unsent(where, error)
     return error_from(where, error)
 
 
-def _answered(where: str, response: Mapping[str, Any]) -> RemoteError:
+def _answered(where: str, response: Mapping[str, Any], proven: bool) -> RemoteError:
     """AWS has answered, with an error."""
     told, rest = response.get("Error", {}), response.get("ResponseMetadata", {})
     code, status = str(told.get("Code") or ""), int(rest.get("HTTPStatusCode") or 0)
@@ -111,7 +120,7 @@ def _answered(where: str, response: Mapping[str, Any]) -> RemoteError:
     plain = f"{where} answers {code if code in KINDS else status}"
     words = line(str(told.get("Message") or ""))
     message = f"{plain}: {words}" if words else plain
-    if kind is RefusedError and TOO_LONG.search(words):
+    if code in INVALID and (proven or TOO_LONG.search(words)):
         return RemoteError(message, plain)
     if issubclass(kind, ThrottledError | TransientError):
         return kind(message, plain, retry_after(rest.get("HTTPHeaders", {})))
@@ -132,8 +141,7 @@ def _unsent(where: str, error: Exception) -> RemoteError:
     plain = f"{where} was not asked: {type(error).__name__}"
     message = f"{plain}: {line(str(error))}"
     if isinstance(error, exceptions.NoCredentialsError | exceptions.NoAuthTokenError):
-        said = f"{where} was not asked: there are no AWS credentials; set AWS_PROFILE or AWS_ACCESS_KEY_ID and its"
-        said += " companions, run `aws sso login`, or run where a role gives them"
+        said = f"{where} was not asked: there are no AWS credentials; {GET_CREDENTIALS}"
         return RefusedError(said, said)
     if isinstance(error, exceptions.ParamValidationError):
         return RemoteError(message, plain)

@@ -13,6 +13,7 @@ from shadowdiff.protocols import Answer, Network, PairScores, ScoreRequest
 from shadowdiff.records import Usage
 from shadowdiff.remote.asker import Asker, Exchange
 from shadowdiff.remote.aws import Bedrock, credentials_at_hand, place_of
+from shadowdiff.remote.aws_errors import GET_CREDENTIALS
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
 from shadowdiff.rerankers.pairs import valid_unicode
@@ -190,10 +191,10 @@ class BedrockSide(ABC):
         self._bedrock.close()
 
     def check(self, online: bool) -> Iterator[Finding]:
-        """Region and credentials; `online`, one tiny call."""
-        name, place = self.spec.scheme, self._bedrock.place
-        yield ok(name, f"asks {self._bedrock.said}{f', profile {place.profile}' if place.profile else ''}")
-        yield _online(name, self.ask(PROBE)) if online else _at_hand(name, place.profile)
+        """Where it asks, and whether credentials are at hand; `online`, whether one tiny call is answered."""
+        profile = self._bedrock.place.profile
+        yield ok("region", f"{self.spec}: asks {self._bedrock.said}{f' as profile {profile}' if profile else ''}")
+        yield _online(self.spec, self.ask(PROBE)) if online else _at_hand(self.spec, profile)
 
 
 def _found(answer: Answer) -> PairScores:
@@ -202,19 +203,18 @@ def _found(answer: Answer) -> PairScores:
     return answer.found
 
 
-def _online(name: str, answer: Answer) -> Finding:
+def _online(spec: Spec, answer: Answer) -> Finding:
     if isinstance(answer.found, RerankerError):
-        return fail(name, str(answer.found))
-    seconds = answer.asked.seconds
-    return ok(name, "answers" if seconds is None else f"answers, in {seconds:.2f} s")
+        return fail("answer", f"{spec}: {answer.found}")
+    return ok("answer", f"{spec}: Bedrock answered in {answer.asked.seconds or 0.0:.2f} s")
 
 
-def _at_hand(name: str, profile: str | None) -> Finding:
+def _at_hand(spec: Spec, profile: str | None) -> Finding:
     found = credentials_at_hand(profile)
     if found:
-        return ok(name, f"AWS credentials are at hand ({found}); --online tries them")
+        return ok("credentials", f"{spec}: found ({found}); --online tries them")
     return warn(
-        name,
-        "no AWS credentials in the environment or in files; whether a role gives them is only seen with --online",
-        "set AWS_PROFILE or AWS_ACCESS_KEY_ID and its companions, run `aws sso login`, or run where a role gives them",
+        "credentials",
+        f"{spec}: none in the environment or in files; whether a role gives some is only seen with --online",
+        GET_CREDENTIALS,
     )
