@@ -28,7 +28,7 @@ from shadowdiff.remote.secrets import Secret
 from shadowdiff.remote.settings import ProviderSettings
 
 BEARER = "AWS_BEARER_TOKEN_BEDROCK"
-"""boto3 takes a Bedrock API key from it."""
+"""boto3 takes a Bedrock API key from it, for InvokeModel and Converse."""
 AT_HAND = frozenset({"env", "shared-credentials-file", "config-file", "sso"})
 """Providers of credentials that botocore can look into without opening a connection."""
 OURS = frozenset({"content-length", "content-encoding", "transfer-encoding"})
@@ -67,11 +67,11 @@ def partition_of(region: str) -> str:
         raise ConfigError(f"{region!r} is no AWS region: {first_line(error)}") from error
 
 
-def credentials_at_hand(profile: str | None) -> str | None:
+def credentials_at_hand(service: str, place: Place) -> str | None:
     """Where credentials were found, without opening a connection; None: a role of this machine may still have some."""
-    if os.environ.get(BEARER):
+    if os.environ.get(BEARER) and service == "bedrock-runtime":
         return BEARER
-    session = _session(Place("", profile))
+    session = _session(place)
     providers = session._session.get_component("credential_provider").providers  # noqa: SLF001 boto3 has no other way
     for provider in providers:
         if provider.METHOD in AT_HAND and provider.load() is not None:

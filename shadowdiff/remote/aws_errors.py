@@ -147,4 +147,19 @@ def _unsent(where: str, error: Exception) -> RemoteError:
         return RemoteError(message, plain)
     if isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError):
         return TransientError(message, plain)
-    return RefusedError(f"{message}; {CREDENTIALS}", f"{plain}; {CREDENTIALS}")
+    advice = f"; {CREDENTIALS}" if isinstance(error, _of_credentials()) else ""
+    return RefusedError(message + advice, plain + advice)
+
+
+def _of_credentials() -> tuple[type[Exception], ...]:
+    """What botocore raises where there are credentials, and they cannot be had."""
+    from botocore import exceptions
+
+    return (
+        exceptions.PartialCredentialsError,
+        exceptions.CredentialRetrievalError,
+        exceptions.TokenRetrievalError,
+        exceptions.SSOError,
+        exceptions.UnknownCredentialError,
+        exceptions.RefreshWithMFAUnsupportedError,
+    )

@@ -192,9 +192,13 @@ class BedrockSide(ABC):
 
     def check(self, online: bool) -> Iterator[Finding]:
         """Where it asks, and whether credentials are at hand; `online`, whether one tiny call is answered."""
-        profile = self._bedrock.place.profile
-        yield ok("region", f"{self.spec}: asks {self._bedrock.said}{f' as profile {profile}' if profile else ''}")
-        yield _online(self.spec, self.ask(PROBE)) if online else _at_hand(self.spec, profile)
+        bedrock = self._bedrock
+        profile = bedrock.place.profile
+        yield ok("region", f"{self.spec}: asks {bedrock.said}{f' as profile {profile}' if profile else ''}")
+        if online:
+            yield _online(self.spec, self.ask(PROBE))
+        else:
+            yield _at_hand(self.spec, credentials_at_hand(bedrock.service, bedrock.place))
 
 
 def _found(answer: Answer) -> PairScores:
@@ -209,8 +213,7 @@ def _online(spec: Spec, answer: Answer) -> Finding:
     return ok("answer", f"{spec}: Bedrock answered in {answer.asked.seconds or 0.0:.2f} s")
 
 
-def _at_hand(spec: Spec, profile: str | None) -> Finding:
-    found = credentials_at_hand(profile)
+def _at_hand(spec: Spec, found: str | None) -> Finding:
     if found:
         return ok("credentials", f"{spec}: found ({found}); --online tries them")
     return warn(

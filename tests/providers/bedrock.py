@@ -45,7 +45,6 @@ ENVIRONMENT = {
 }
 """Credentials that open nothing, and no way to others."""
 COHERE_ARN = f"arn:aws:bedrock:{REGION}::foundation-model/cohere.rerank-v3-5:0"
-PASSAGE = re.compile(r"<passage (\d+) ([0-9a-f]+)>\n(.*?)\n</passage \1 \2>", re.DOTALL)
 QUERY = re.compile(r"<query ([0-9a-f]+)>\n(.*?)\n</query \1>", re.DOTALL)
 
 
@@ -275,12 +274,18 @@ def _converse(_: Bedrock, asked: Json) -> Json:
     }
 
 
-def sort_passages(text: str) -> list[str]:
+def passages_of(prompt: str) -> tuple[str, dict[str, str]]:
+    """The query of a prompt, and its passages by number: what stands between lines that bear the prompt's own tag."""
+    found = QUERY.match(prompt)
+    assert found, "the prompt does not begin with the query"
+    passage = rf"<passage (\d+) {found[1]}>\n(.*?)\n</passage \1 {found[1]}>"
+    return found[2], dict(re.findall(passage, prompt, re.DOTALL))
+
+
+def sort_passages(prompt: str) -> list[str]:
     """Numbers of the passages of a prompt, by the share of the query's words that they hold."""
-    found = QUERY.search(text)
-    query = found[2] if found else ""
-    passages = PASSAGE.findall(text)
-    return [number for number, _, _ in sorted(passages, key=lambda passage: -share(query, passage[2]))]
+    query, passages = passages_of(prompt)
+    return sorted(passages, key=lambda number: -share(query, passages[number]))
 
 
 ANSWERS: dict[str, Callable[[Bedrock, Json], Json]] = {"Rerank": _rerank, "InvokeModel": _invoke, "Converse": _converse}
