@@ -22,6 +22,7 @@ TABLE: tuple[tuple[str, ...], ...] = (
     ("pools",),
     ("scale",),
     ("diff_scale",),
+    ("overlap",),
 )
 """Modules with their arguments, in the order of the README's table."""
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from benchmarks.material import ROOT, load_material
 from benchmarks.processor import Busy, share_of_others
-from benchmarks.race import QUIET, Spread, paired, say, spread
+from benchmarks.race import QUIET, Spread, paired, spread
 from benchmarks.results import publish, show
+from benchmarks.telling import narrate
 from benchmarks.variants import prepare_places
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import parse
@@ -101,7 +102,7 @@ def _race(starts: Sequence[Start], rounds: int) -> list[float]:
     others: list[float] = []
     for number in range(rounds):
         others += [_measure(start) for start in starts if start.unavailable is None]
-        say(f"round {number + 1}/{rounds}")
+        narrate(f"round {number + 1}/{rounds}")
     return others
 
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.results import publish
+from benchmarks.telling import say
 from shadowdiff.cli.main import COLLECTED_AFTER
 from shadowdiff.diff import diff_session
 from shadowdiff.records import (
@@ -217,12 +218,6 @@ def peak_mib() -> float:
     """Peak resident memory of this process so far."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-
-
-def say(line: str) -> None:
-    """A result."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.material import ROOT, Material
-from benchmarks.processor import computes_bf16, processor_flags
+from benchmarks.processor import computes_bf16, computes_int8
 from shadowdiff.rerankers.pairs import PairEncoder
 
 WIDTH, INNER, LAYERS = 384, 1536, 6
@@ -76,7 +76,7 @@ def main(threads: int) -> None:
     peaks = {"fp32": _best(torch, torch.float32, ROWS)}
     if computes_bf16():
         peaks["bf16"] = _best(torch, torch.bfloat16, ROWS)
-    if processor_flags() & {"amx_int8", "avx512_vnni", "avx_vnni"}:
+    if computes_int8():
         peaks["int8"] = _best_int8(torch)
     sys.stdout.write(json.dumps(peaks))
 

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, create_engine, text
 
 from benchmarks.results import publish
+from benchmarks.telling import narrate, say
 from shadowdiff import embedded
 from shadowdiff.database import parse_url, source_engine, store_engine
 from shadowdiff.lexical import OrgLexicon
@@ -318,17 +319,6 @@ def table(rows: Sequence[Cosine]) -> None:
             f"{row.entries:>9,}{row.exact_ms:>10,.1f} ms{row.hnsw_ms:>9,.1f} ms{row.exact_ms / row.hnsw_ms:>8.1f}"
             f"{row.recall:>11.4f}{row.build_seconds:>8,.1f} s{row.index_bytes / 2**20:>6,.0f} MiB"
         )
-
-
-def say(line: str) -> None:
-    """A result."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def narrate(line: str) -> None:
-    """What is being done."""
-    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
-CPUINFO = Path("/proc/cpuinfo")
+from shadowdiff.machine import instructions_in, read_cpuinfo
+from shadowdiff.optimize.variants import VNNI
+
 BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
 BF16 = frozenset({"amx_bf16", "avx512_bf16"})
 
 
-def processor_name() -> str:
-    """Model name as the kernel tells it."""
-    names = [line.split(":", 1)[1].strip() for line in _cpuinfo() if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def processor_flags() -> frozenset[str]:
-    """Instruction sets as the kernel names them; empty where it does not tell."""
-    lines = [line.split(":", 1)[1] for line in _cpuinfo() if line.startswith("flags")]
-    return frozenset(lines[0].split()) if lines else frozenset()
-
-
 def computes_bf16() -> bool:
     """Whether bf16 products are computed by instructions of their own."""
-    return bool(BF16 & processor_flags())
+    return bool(BF16 & instructions_in(read_cpuinfo()))
 
 
-def _cpuinfo() -> list[str]:
-    return CPUINFO.read_text(encoding="ascii", errors="replace").splitlines() if CPUINFO.exists() else []
+def computes_int8() -> bool:
+    """Whether products of 8 bits are added up in 32."""
+    return bool(VNNI & instructions_in(read_cpuinfo()))
 
 
 @dataclass(frozen=True, slots=True)

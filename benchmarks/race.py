@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.material import ROOT
 from benchmarks.processor import Busy, share_of_others
+from benchmarks.telling import narrate
 from benchmarks.variants import BASELINE, Variant
 
 QUIET = 0.05
@@ -95,7 +96,7 @@ def _started(variant: Variant, setting: Setting) -> Lane:
     )
     line = process.stdout.readline() if process.stdout is not None else ""
     answer: dict[str, str] = json.loads(line) if line else {"unavailable": f"its process ended with {process.wait()}"}
-    say(f"{variant.key}: {answer.get('unavailable') or 'loaded'}")
+    narrate(f"{variant.key}: {answer.get('unavailable') or 'loaded'}")
     return Lane(variant, process, answer.get("unavailable"))
 
 
@@ -107,7 +108,7 @@ def race(lanes: Sequence[Lane], what: str, rounds: int) -> None:
     for number in range(rounds):
         for lane in running:
             lane.measure(what)
-        say(f"round {number + 1}/{rounds}: others used {max(lane.others[-1] for lane in running):.0%} at most")
+        narrate(f"round {number + 1}/{rounds}: others used {max(lane.others[-1] for lane in running):.0%} at most")
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -134,8 +135,3 @@ def disturbance(lanes: Sequence[Lane]) -> Mapping[str, float]:
     disturbed = sum(share > QUIET for share in shares) / len(shares) if shares else 0.0
     stolen = sum(lane.stolen for lane in lanes)
     return {"disturbed": disturbed, "others": statistics.median(shares or [0.0]), "stolen": stolen}
-
-
-def say(line: str) -> None:
-    """Progress, to stderr."""
-    sys.stderr.write(line + "\n")

@@ -36,7 +36,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     ),
     "cache": (
         "shadowdiff.store.runs:RunStore.cached_scores",
-        "shadowdiff.store.runs:RunStore.cache_scores",
+        "shadowdiff.store.runs:RunStore.keep",
     ),
     "loading": ("shadowdiff.replay.sides:Loading.load",),
     "tokenising": ("shadowdiff.rerankers.pairs:PairEncoder.encode_each",),

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.material import ROOT
-from benchmarks.processor import processor_name
+from shadowdiff.machine import this_machine
 
 FOLDER = ROOT / "bench-results"
 WIDTH = 100
@@ -36,7 +36,8 @@ def publish(name: str, setting: Mapping[str, Any], figures: Mapping[str, Any], r
     machine or setting are not.
     """
     file = FOLDER / f"{name}.json"
-    made = {"machine": processor_name(), "setting": dict(setting)}
+    machine = this_machine()
+    made = {"machine": machine.processor or machine.system, "setting": dict(setting)}
     last = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     _print_changes(last, made, ratios)
     FOLDER.mkdir(exist_ok=True)

@@ -28,7 +28,8 @@ from sqlalchemy import Connection, create_engine, text
 
 from benchmarks.material import ROOT
 from benchmarks.results import publish
-from benchmarks.source_scale import DRAW, clean_environment, execute, narrate, say, vocabulary
+from benchmarks.source_scale import DRAW, clean_environment, execute, vocabulary
+from benchmarks.telling import narrate, say
 from shadowdiff import embedded
 
 HOME = Path.home() / ".cache" / "shadowdiff-bench" / "scale"

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, create_engine, text
 
+from benchmarks.telling import narrate, say
 from shadowdiff import embedded
 
 SESSIONS = 200_000
@@ -326,17 +327,6 @@ def logged_steps(log: Path, offset: int) -> list[tuple[float, str]]:
     with log.open(encoding="utf-8", errors="replace") as lines:
         lines.seek(offset)
         return [(float(found[1]), found[2]) for line in lines if (found := LOGGED.match(line))]
-
-
-def say(line: str) -> None:
-    """A result."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def narrate(line: str) -> None:
-    """What is being done."""
-    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,8 @@ class Filled:
 def configuration(filled: Filled | None = None) -> str:
     """The whole file. `load_settings` reads it back to what was filled in."""
     filled = filled or Filled()
-    sections = (_head(), _database(filled), _store(), _source(filled), _privacy(), _replay(filled), _rerankers())
+    ours = (_head(), _database(filled), _store(), _source(filled), _privacy(), _replay(filled), _rerankers())
+    sections = (*ours, _providers(), _prices())
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
 
 
@@ -254,3 +255,42 @@ def _rerankers() -> Iterator[str]:
     yield from _prose("Short names for long specs.")
     yield from _unset("v3", "onnx:models/v3,max_length=256")
     yield from _unset("v4", "st:BAAI/bge-reranker-v2-m3")
+
+
+PROVIDER: Sequence[tuple[str, str, str]] = (
+    ("url", '"https://gateway.example.com"', "In place of the provider's own address."),
+    ("connect_timeout", '"5s"', ""),
+    ("read_timeout", '"30s"', "Until the next byte of an answer."),
+    ("turn_deadline", '"2min"', "For one turn, with all attempts and waiting."),
+    ("retries", "6", "After the first attempt, on 408, 424, 429, 5xx and lost connections; 0: none."),
+    ("concurrency", "8", "Calls under way at a time."),
+    ("requests_per_minute", "1000", "Left out: as many as it takes, until the provider throttles."),
+    ("tokens_per_minute", "2000000", ""),
+    ("allow_plain_http", "false", "true: http:// to another machine than this one."),
+    ("region", '"eu-central-1"', "Bedrock; left out: as the AWS configuration says."),
+    ("profile", '"search-team"', ""),
+)
+
+
+def _providers() -> Iterator[str]:
+    yield from _prose(
+        "How rerankers elsewhere are asked: a table per kind, such as [providers.cohere] or [providers.bedrock]. Keys "
+        "never stand in this file: they come from COHERE_API_KEY, JINA_API_KEY, VOYAGE_API_KEY, or the AWS credentials."
+    )
+    yield "#[providers.cohere]"
+    for key, value, why in PROVIDER:
+        yield from _prose(why) if why else ()
+        yield f"#{key} = {value}"
+
+
+def _prices() -> Iterator[str]:
+    yield from _prose(
+        "What they charge, in US dollars, by short name or spec; yours to look up and to keep right. Keys: request, "
+        "search_unit, million_tokens, million_input_tokens, million_output_tokens, as_of. These are examples of "
+        "November 2026, and no quotation."
+    )
+    yield '#[prices."bedrock:cohere.rerank-v3-5:0"]'
+    yield "#search_unit = 0.002"
+    yield '#as_of = "2026-11-01"'
+    yield '#[prices."voyage:rerank-2.5"]'
+    yield "#million_tokens = 0.05"

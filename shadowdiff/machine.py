@@ -1,10 +1,11 @@
-"""What a figure was measured on: processor, cores, system. Never whose machine it is: no host name, no address.
+"""What a figure was measured on, and what its processor can do. Never whose machine it is: no host name, no address.
 
 Reading is apart from understanding, so that other machines' answers can be tested here.
 """
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import re
 from pathlib import Path
@@ -33,16 +34,31 @@ ARM_CORES = {
 }
 """By implementer and part, as Linux prints them on Arm servers and boards, which carry no name."""
 
+INSTRUCTIONS = frozenset({"flags", "Features"})
+"""Fields that list instruction sets, on x86 and on Arm."""
+X86_KIND = frozenset({"vendor_id", "cpu family", "model", "model name", "stepping", "flags"})
+ARM_KIND = frozenset({"CPU implementer", "CPU part", "CPU variant", "Features"})
+DISTINCTIVE = X86_KIND | ARM_KIND
+"""Fields that tell processors apart; clouds hide the name, and the instruction sets still tell."""
+
 
 def this_machine() -> Machine:
     """The machine that this process runs on, as far as it tells."""
     system = platform.system()
-    found = _sysctl("machdep.cpu.brand_string") if system == "Darwin" else processor_in(_text(CPUINFO))
+    found = _sysctl("machdep.cpu.brand_string") if system == "Darwin" else processor_in(read_cpuinfo())
     return Machine(
         processor=found or None,
         cores=usable_cores(),
         system=" ".join(part for part in (system, platform.machine()) if part),
     )
+
+
+def read_cpuinfo() -> str:
+    """What Linux says of its processors; empty on other systems."""
+    try:
+        return CPUINFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def processor_in(cpuinfo: str) -> str | None:
@@ -60,6 +76,19 @@ def processor_in(cpuinfo: str) -> str | None:
     return ARM_CORES.get((maker, part)) or f"{ARM_MAKERS.get(maker, f'Arm implementer {maker}')} part {part}".strip()
 
 
+def instructions_in(cpuinfo: str) -> frozenset[str]:
+    """Instruction sets by the kernel's names, such as `amx_bf16`; empty where it does not tell."""
+    listed = (value for name, value in map(_field, cpuinfo.splitlines()) if name in INSTRUCTIONS)
+    return frozenset(next(listed, "").split())
+
+
+def identity_in(cpuinfo: str) -> str:
+    """Sixteen hexadecimal digits that are the same on machines with the same kind of processor."""
+    lines = {" ".join(line.split()) for line in cpuinfo.splitlines() if _field(line)[0] in DISTINCTIVE}
+    told = [platform.machine(), *(sorted(lines) or [platform.platform()])]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
 def tidy(name: str) -> str:
     """A processor's name without trademark signs and runs of spaces."""
     return " ".join(TRADEMARKS.sub(" ", name).split())
@@ -68,13 +97,6 @@ def tidy(name: str) -> str:
 def _field(line: str) -> tuple[str, str]:
     name, _, value = line.partition(":")
     return name.strip(), value.strip()
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _sysctl(name: str) -> str:

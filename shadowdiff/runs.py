@@ -192,6 +192,8 @@ class SideSummary:
     """Pairs that a cascade did not have to score."""
     altered_turns: int = 0
     """Turns on which a cascade surfaced other entries than its gate would have."""
+    failure_reasons: tuple[tuple[str, int], ...] = ()
+    """Why turns failed and how many did for it, the most frequent reasons, most first; a reason may quote anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,50 @@ class RunSummary:
     """Where latency was measured; None where no turn was timed."""
     turns_per_month: float | None = None
     """At the rate at which the selected turns were asked; None where they say nothing of a rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideForecast:
+    """What one side would do in a run that is not carried out."""
+
+    side: Side
+    turns: int
+    """Turns that it could rank: they have a pool and, where it reads texts, a text."""
+    pairs: int
+    """(query, entry) pairs of these."""
+    new_pairs: int
+    """Pairs that would be scored: not in the cache, and not scored for an earlier turn or another side."""
+    new_turns: int
+    """Turns with at least one new pair; the others come from the cache."""
+    usage: Usage | None = None
+    """What asking would use: calls and search units exactly, tokens roughly. None: it asks nobody."""
+    price: Price | None = None
+    """None where nobody said what is charged."""
+    is_at_most: bool = False
+    """What is asked for hangs on scores that nobody has yet: a cascade may ask for less."""
+
+    @property
+    def usd(self) -> float | None:
+        """What the usage costs; None where nobody is asked or nobody said what is charged."""
+        return None if self.usage is None or self.price is None else self.price.usd(self.usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a run would do, and what it would ask of providers, found out before anything is sent."""
+
+    sessions: int
+    turns: int
+    unpooled_turns: int
+    """Turns that have no pool and would fail on every side."""
+    sides: tuple[SideForecast, ...]
+    has_noise: bool = False
+    """Whether the baseline's figures hold its second, uncached pass."""
+
+    @property
+    def usd(self) -> float:
+        """Of all sides that have a price."""
+        return sum(side.usd or 0.0 for side in self.sides)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,23 +8,26 @@
         def make(self):
             return build(parse("mine:target"))
 
-pytest then runs every rule below against it.
+pytest then runs every rule below against it. AsksContract holds those for kinds
+that ask a provider.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from shadowdiff.errors import RefusedError, RemoteError, RerankerError
 from shadowdiff.lexical import OrgLexicon
 from shadowdiff.protocols import (
     Answer,
+    Asks,
     Listwise,
     Network,
     Networked,
@@ -52,6 +55,7 @@ DOCUMENTS = (
     "Pricing starts at 40 dollars per seat and month.",
     "Keys",
 )
+REQUEST = ScoreRequest(QUERY, DOCUMENTS)
 LONG_TEXT = "Encrypted data is kept for ninety days, then deleted. " * 926
 """50,004 characters."""
 UNUSUAL_TEXTS = (
@@ -351,6 +355,114 @@ def _is_listwise(reranker: object) -> bool:
 
 def _is_repeatable(reranker: object) -> bool:
     return not isinstance(reranker, Repeatable) or reranker.repeatable
+
+
+class RerankerThatAsks(Reranker, Asks, Protocol):
+    """A reranker that asks a provider."""
+
+
+class AsksContract:
+    """Every rule that a reranker must keep that asks a provider (protocols.Asks), beside RerankerContract's.
+
+    Subclass it and give `make`; with `calls` and `unusable` more is looked at.
+    """
+
+    def make(self) -> RerankerThatAsks:
+        """A fresh reranker, whose provider answers well."""
+        raise NotImplementedError
+
+    def calls(self) -> int | None:
+        """How many calls the provider has had so far; None where that cannot be told."""
+        return None
+
+    def unusable(self) -> Iterable[tuple[RerankerThatAsks, str]]:
+        """Rerankers whose provider answers what cannot be used, each with words that the failure must hold."""
+        return ()
+
+    def test_says_how_it_may_be_asked(self) -> None:
+        """It sends texts away, may be asked once at a time at least, and has not stopped."""
+        reranker = self.make()
+        assert isinstance(reranker, Asks)
+        assert isinstance(reranker, Networked)
+        assert reranker.network is not None, "it asks a provider, and says that it opens no connection"
+        assert reranker.network.sends_texts, "it asks a provider, and says that no texts leave"
+        assert reranker.concurrency >= 1
+        assert reranker.stopped is None
+
+    def test_asks_for_every_score(self) -> None:
+        """One finite score per document, the same as `score_batch` gives; what it took is told."""
+        reranker = self.make()
+        answer = reranker.ask(REQUEST)
+        scores = _answered(answer, REQUEST)
+        assert scores == score_requests(reranker, [REQUEST])[0].scores
+        assert answer.asked.usage.calls >= 1, "it answered, and tells of no answered call"
+        assert answer.asked.attempts >= answer.asked.usage.calls, "more calls were answered than sent"
+        assert answer.asked.seconds is not None, "the whole pool was answered, and its latency is not told"
+
+    def test_estimates_without_asking(self) -> None:
+        """Calls and search units are what asking then uses; nothing is sent for it."""
+        reranker, before = self.make(), self.calls()
+        estimate = reranker.estimate(REQUEST)
+        assert self.calls() == before, "estimating sent something"
+        used = reranker.ask(REQUEST).asked.usage
+        assert (estimate.calls, estimate.search_units) == (used.calls, used.search_units)
+
+    def test_may_be_asked_by_several_threads(self) -> None:
+        """Each request gets its own answer."""
+        reranker = self.make()
+        requests = [ScoreRequest(QUERY, DOCUMENTS[place:] + DOCUMENTS[:place]) for place in range(len(DOCUMENTS))]
+        alone = [_answered(reranker.ask(request), request) for request in requests]
+        with ThreadPoolExecutor(len(requests)) as pool:
+            together = list(pool.map(reranker.ask, requests))
+        for answer, request, scores in zip(together, requests, alone, strict=True):
+            assert _answered(answer, request) == scores, "asked from several threads, it gave other scores"
+
+    def test_no_documents(self) -> None:
+        """No scores, and no call."""
+        answer = self.make().ask(ScoreRequest(QUERY, ()))
+        assert _answered(answer, ScoreRequest(QUERY, ())) == ()
+        assert answer.asked.attempts == 0, "an empty pool was asked for"
+
+    def test_blank_documents_have_scores(self) -> None:
+        """Whether they are sent or not; also where there are no others."""
+        for documents in (("", *DOCUMENTS, " \n"), ("", " ")):
+            request = ScoreRequest(QUERY, documents)
+            _answered(self.make().ask(request), request)
+
+    def test_a_failure_stays_with_its_request(self) -> None:
+        """A request that cannot be asked is answered with a failure, never raised; the next is answered well."""
+        reranker = self.make()
+        reranker.ask(ScoreRequest("", DOCUMENTS))
+        reranker.ask(ScoreRequest("\ud83d", ("\x00", "\ud83d")))
+        _answered(reranker.ask(REQUEST), REQUEST)
+
+    def test_answers_that_cannot_be_used_fail(self) -> None:
+        """With the reason, in words that quote no text; no latency is told, and no score is made up."""
+        for reranker, reason in self.unusable():
+            answer = reranker.ask(REQUEST)
+            assert isinstance(answer.found, RerankerError), f"expected a failure ({reason}), got {answer.found}"
+            assert reason in str(answer.found), f"{answer.found} does not say: {reason}"
+            assert not any(text in answer.found.textless for text in (QUERY, *DOCUMENTS[:4])), "it quotes a text"
+            assert answer.asked.attempts >= 1
+            assert answer.asked.seconds is None, "a latency is told of a turn that failed"
+
+    def test_closed_it_asks_nothing(self) -> None:
+        """Every request fails at once, as a value; closing twice does no harm."""
+        reranker = self.make()
+        reranker.ask(REQUEST)
+        before = self.calls()
+        reranker.close()
+        reranker.close()
+        assert isinstance(reranker.ask(REQUEST).found, RerankerError), "it was closed, and still answers"
+        assert self.calls() == before, "it was closed, and still sends"
+
+
+def _answered(answer: Answer, request: ScoreRequest) -> tuple[float, ...]:
+    """The scores of an answer that must be a good one."""
+    assert isinstance(answer.found, PairScores), f"not answered: {answer.found}"
+    assert len(answer.found.scores) == len(answer.found.truncated) == len(request.documents)
+    assert all(math.isfinite(score) for score in answer.found.scores)
+    return tuple(answer.found.scores)
 
 
 def _scores(reranker: Reranker | PoolReranker, turn: PooledTurn) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ import click
 
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import MIN_WIDTH, colored, opened, width_of
+from shadowdiff.cli.pooling import pool_options
 from shadowdiff.cli.when import When
 from shadowdiff.errors import ConfigError
 
@@ -55,15 +56,7 @@ Then: shadowdiff replay --last 10 -A onnx:models/v3 -B onnx:models/v3,variant=fu
     metavar="N",
     help="Turns compared, at most, spread over the sessions.",
 )
-@click.option("--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Entries a user is shown.")
-@click.option("--pool", type=click.IntRange(min=1), default=50, show_default=True, help="Entries in a pool, at most.")
-@click.option(
-    "--pool-from",
-    type=click.Choice(("recorded", "cosine", "bm25", "hybrid")),
-    default="recorded",
-    show_default=True,
-    help="What production recorded, or retrieve anew.",
-)
+@pool_options
 @click.option("--max-length", type=click.IntRange(min=8), metavar="N", help="Tokens per pair (default: the model's).")
 @click.option("--format", "kind", type=click.Choice(("terminal", "json")), default="terminal", show_default=True)
 @click.option("--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's.")

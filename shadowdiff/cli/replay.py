@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import output_options, taken, write_run
+from shadowdiff.cli.output import OutputOptions, output_options, taken, write_run
+from shadowdiff.cli.pooling import pool_options
 from shadowdiff.cli.when import When
 from shadowdiff.errors import ConfigError, DatabaseError, SpendingCapError, StoreError, TooManyFailuresError
 
@@ -31,6 +32,7 @@ Examples:
   shadowdiff replay --last 100 --pool-from cosine -A cosine -B bm25 --format json -o diff.json
   shadowdiff replay --last 50 -A v3 -B v4 --production v3
   shadowdiff replay --last 10 -A run:before.trec -B run:after.trec
+  shadowdiff replay --last 1000 -A v3 -B managed --dry-run
   shadowdiff replay --resume 20261120-0214"""
 
 
@@ -80,15 +82,7 @@ class SideOptions:
     metavar="SIDE|SPEC|none",
     help="Production's own reranker, to be held against what was served (default: A, unless served or run:).",
 )
-@click.option("--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Entries a user is shown.")
-@click.option("--pool", type=click.IntRange(min=1), default=50, show_default=True, help="Entries in a pool, at most.")
-@click.option(
-    "--pool-from",
-    type=click.Choice(("recorded", "cosine", "bm25", "hybrid")),
-    default="recorded",
-    show_default=True,
-    help="What production recorded, or retrieve anew.",
-)
+@pool_options
 @click.option(
     "--min-score", "min_scores", type=SideNumber(), multiple=True, help="Surface only at or above X; repeatable."
 )
@@ -116,6 +110,11 @@ class SideOptions:
     metavar="DOLLARS",
     help="Stop, with all results kept, before providers cost more than this ([prices] in shadowdiff.toml); exit 1.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Say what each side would ask of its provider and what that would cost; send and store nothing.",
+)
 @click.option("--resume", metavar="RUN", help="Go on with an interrupted run; its selection and sides stand.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: ask again for the turns that a side failed on.")
 @output_options
@@ -130,6 +129,9 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
     output = taken(options)
     if options["retry_failed"] and not resume:
         raise ConfigError("--retry-failed goes with --resume RUN: it asks again for that run's failed turns")
+    if options["dry_run"]:
+        _dry_run(invocation, resume, options, output)
+        return
     run = _resumed(invocation, resume, options) if resume else _started(invocation, options)
     write_run(run, invocation, output)
     refuse_cap(run, options["max_usd"], invocation)
@@ -138,6 +140,14 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
 
 def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfig, **how: Any) -> Run:
     """Build the sides, replay, and return the finished run. `how`: no_cache, latency_turns, max_usd."""
+    contenders, config = _built(invocation, sides, config)
+    _check_cap(config, contenders, how.get("max_usd"))
+    replay = _replay(invocation, contenders, **how)
+    return _finished(invocation, replay, replay.start(config))
+
+
+def _built(invocation: Invocation, sides: SideOptions, config: RunConfig) -> tuple[tuple[Contender, ...], RunConfig]:
+    """The sides, and the configuration with what is known of them."""
     from shadowdiff.replay.sides import build_sides, with_prices, with_production
 
     names = {**invocation.settings.rerankers, **sides.names}
@@ -147,17 +157,19 @@ def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfi
     )
     said = {"asked": sides.production, "configured": sides.configured_production}
     config = with_production(config, contenders, names, **said)
-    config = with_prices(config, contenders, invocation.settings.prices)
-    _check_cap(config, contenders, how.get("max_usd"))
-    replay = _replay(invocation, contenders, **how)
-    return _finished(invocation, replay, replay.start(config))
+    return contenders, with_prices(config, contenders, invocation.settings.prices)
 
 
 def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
+    sides, config = _sides(invocation, options), _config(invocation, options)
+    return replay_sessions(invocation, sides, config, **_how(options))
+
+
+def _config(invocation: Invocation, options: dict[str, Any]) -> RunConfig:
     from shadowdiff.records import PoolOrigin
     from shadowdiff.runs import RunConfig
 
-    config = RunConfig(
+    return RunConfig(
         top_k=options["top_k"],
         pool=options["pool"],
         pool_from=PoolOrigin(options["pool_from"]),
@@ -165,7 +177,6 @@ def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
         window=_window(options),
         store_text=invocation.settings.privacy.store_text,
     )
-    return replay_sessions(invocation, _sides(invocation, options), config, **_how(options))
 
 
 def _how(options: dict[str, Any]) -> dict[str, Any]:
@@ -216,21 +227,40 @@ def _window(options: dict[str, Any]) -> Window:
     )
 
 
-def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
-    from shadowdiff.replay.sides import rebuild_sides
-    from shadowdiff.runs import RunStatus
+def _dry_run(invocation: Invocation, resume: str | None, options: dict[str, Any], output: OutputOptions) -> None:
+    from shadowdiff.cli.dry_run import show_forecast
+    from shadowdiff.replay.execute import selected_sessions
 
-    run = invocation.store.get(name)
+    if options["retry_failed"]:
+        raise ConfigError("--dry-run does not know what --retry-failed would ask for; leave one of them out")
+    if resume:
+        run, contenders = _stored_run(invocation, resume, retry_failed=False)
+        config, session_ids = run.config, invocation.store.pending(run.run_id)
+    else:
+        contenders, config = _built(invocation, _sides(invocation, options), _config(invocation, options))
+        session_ids = selected_sessions(invocation.source, config.window)
+    how = {name: options[name] for name in ("no_cache", "max_usd")}
+    show_forecast(invocation, contenders, config, session_ids, output, **how)
+
+
+def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
     retry_failed = options["retry_failed"]
-    if run.status is RunStatus.DONE and not retry_failed:
-        raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
-    contenders = rebuild_sides(
-        run, invocation.settings.rerankers, invocation.settings.privacy, invocation.settings.providers
-    )
+    run, contenders = _stored_run(invocation, name, retry_failed=retry_failed)
     _check_cap(run.config, contenders, options["max_usd"])
     replay = _replay(invocation, contenders, **_how(options))
     replay.loading.begin(contenders)
     return _finished(invocation, replay, run, retry_failed=retry_failed)
+
+
+def _stored_run(invocation: Invocation, name: str, *, retry_failed: bool) -> tuple[Run, tuple[Contender, ...]]:
+    """A run that can go on, and its sides."""
+    from shadowdiff.replay.sides import rebuild_sides
+    from shadowdiff.runs import RunStatus
+
+    run, settings = invocation.store.get(name), invocation.settings
+    if run.status is RunStatus.DONE and not retry_failed:
+        raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
+    return run, rebuild_sides(run, settings.rerankers, settings.privacy, settings.providers)
 
 
 def _replay(

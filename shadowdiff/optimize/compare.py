@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from shadowdiff.cores import usable_cores
 from shadowdiff.errors import ConfigError, RerankerError
-from shadowdiff.optimize import machine
+from shadowdiff.machine import this_machine
 from shadowdiff.optimize.likeness import likeness, spread
 from shadowdiff.optimize.recommend import recommend
 from shadowdiff.optimize.report import Comparison, Mates, Measured, Speed, Way
@@ -82,9 +81,14 @@ def compare(
         timed_pairs=reference.timed_pairs,
         rounds=ROUNDS,
         top_k=config.top_k,
-        machine=f"{machine.processor()}, {usable_cores()} threads",
+        machine=_measured_on(),
         recommendation=recommend(compared),
     )
+
+
+def _measured_on() -> str:
+    machine = this_machine()
+    return f"{machine.processor or machine.system}, {machine.cores} threads"
 
 
 def _loaded(way: Way) -> Reranker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from shadowdiff.errors import ConfigError, first_line
-from shadowdiff.optimize import graphs, machine
+from shadowdiff.machine import instructions_in, read_cpuinfo
+from shadowdiff.optimize import graphs
 from shadowdiff.optimize.note import NOTE_FILE, Made, note_text, read_note
 from shadowdiff.optimize.report import State, VariantFile
 from shadowdiff.optimize.trial import trial_scores
@@ -29,8 +31,19 @@ BESIDE = (TOKENIZER, "config.json")
 """What a directory of variants needs beside them."""
 TOOLS = ("onnx", "onnxruntime")
 PACKAGES = ("onnx", "sympy")
+X86 = frozenset({"x86_64", "amd64"})
+VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 EXACT = 1e-3
 """How far a fused model's logits may lie from the original's: the same float operations in another order."""
+
+
+def saturates(cpuinfo: str, architecture: str) -> bool:
+    """Whether sums of 8-bit products overflow 16 bits: on x86 without VNNI; weights are kept to 7 bits then."""
+    return architecture.lower() in X86 and not instructions_in(cpuinfo) & VNNI
+
+
+def _saturates_here() -> bool:
+    return saturates(read_cpuinfo(), platform.machine())
 
 
 @dataclass(frozen=True)
@@ -40,7 +53,7 @@ class Workshop:
     source: Path
     """The directory that holds model.onnx."""
     target: Path
-    reduce_range: bool = field(default_factory=machine.saturates)
+    reduce_range: bool = field(default_factory=_saturates_here)
 
     @property
     def model(self) -> Path:

@@ -63,22 +63,29 @@ class HttpCaller:
         `within` so many seconds; None: within a turn's deadline. Raises RemoteError
         and its subclasses.
         """
-        seconds = self._settings.turn_deadline if within is None else within
-        if self._lines.closed:
-            raise self._stopped()
-        content = encoded(body)
-        with self._lines.line() as line, self._told(line, seconds), line.limited(seconds):
-            answer = self._sent(line, path, content, seconds)
-        return self._parsed(*answer, kind)
+        return self._asked("POST", path, encoded(body), within, kind)
+
+    def get(self, path: str, within: float | None = None, kind: type[Any] = dict) -> Any:
+        """The same without a body: what a server tells of itself."""
+        return self._asked("GET", path, None, within, kind)
 
     def close(self) -> None:
         """End what is under way; every call from now on fails."""
         self._lines.close()
 
-    def _sent(self, line: Line, path: str, content: bytes, seconds: float) -> tuple[httpx.Headers, bytes]:
+    def _asked(self, method: str, path: str, content: bytes | None, within: float | None, kind: type[Any]) -> Any:
+        seconds = self._settings.turn_deadline if within is None else within
+        if self._lines.closed:
+            raise self._stopped()
+        with self._lines.line() as line, self._told(line, seconds), line.limited(seconds):
+            answer = self._sent(line, (method, path, content), seconds)
+        return self._parsed(*answer, kind)
+
+    def _sent(self, line: Line, asked: tuple[str, str, bytes | None], seconds: float) -> tuple[httpx.Headers, bytes]:
         """Headers and body of a good answer; other ones are raised."""
+        method, path, content = asked
         request = line.client.build_request(
-            "POST",
+            method,
             self.address.base + path,
             content=content,
             headers=self._headers,

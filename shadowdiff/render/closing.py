@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from shadowdiff.records import Outcome
 from shadowdiff.render.fidelity import fidelity_lines
 from shadowdiff.render.lines import BOLD, DIM, FAILED, Line, Span, flowed
 from shadowdiff.render.sessions import INDENT, counted, moment
+from shadowdiff.render.sides import side_lines
 from shadowdiff.render.tables import Figure, TableRow, mean, sentence, share_of, table
 from shadowdiff.render.text import clip, one_line, wrap
-from shadowdiff.runs import PairSummary, Run, RunConfig, RunStatus, RunSummary, Side, SideSummary
+from shadowdiff.runs import PairSummary, Run, RunConfig, RunStatus, RunSummary, Side
 from shadowdiff.summary import percent_change
 
 FINGERPRINT_CHARS = 12
-HOW_TIMED = "one pool per call, cache off, after a warm-up"
 
 
 def summary_lines(run: Run, width: int) -> Iterator[Line]:
@@ -34,8 +34,7 @@ def summary_lines(run: Run, width: int) -> Iterator[Line]:
         if summary.fidelity is not None:
             yield from fidelity_lines(run, summary.fidelity, width)
             yield []
-        yield from _side_table(run, summary, width)
-        yield from _timing_note(run, summary, width)
+        yield from side_lines(run, summary, width)
         yield []
     yield from sentence(verdict(run, summary), width, BOLD)
 
@@ -143,106 +142,6 @@ def _distinct_other(pair: PairSummary) -> Figure:
 
 def _near_ties(pair: PairSummary) -> Figure:
     return share_of(pair.near_tie_entries, pair.turn_only_in_a + pair.turn_only_in_b)
-
-
-def _side_table(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
-    sides = [(side.label, summary.sides[side.label]) for side in run.sides if side.label in summary.sides]
-    if not sides:
-        return
-    rows = [
-        TableRow(label, [measure(side) for _, side in sides])
-        for label, measure, is_shown in _side_measures()
-        if is_shown([side for _, side in sides])
-    ]
-    yield from table([label for label, _ in sides], rows, width)
-
-
-def _timing_note(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
-    """What the latencies above are, and what they were measured on: without it they mean nothing elsewhere."""
-    machine = summary.machine
-    if machine is None:
-        return
-    names = [one_line(machine.processor)] if machine.processor else []
-    measured_on = ", ".join([*names, counted(machine.cores, "core"), one_line(machine.system)])
-    facts = [HOW_TIMED, measured_on, *_accelerators(run, summary)]
-    yield from sentence(f"latency: {'; '.join(facts)}", width, DIM)
-
-
-def _accelerators(run: Run, summary: RunSummary) -> list[str]:
-    named = ((side.label, summary.sides[side.label]) for side in run.sides if side.label in summary.sides)
-    return [f"{label} on {one_line(side.latency_accelerator)}" for label, side in named if side.latency_accelerator]
-
-
-SideMeasure = Callable[[SideSummary], Figure]
-Sides = Sequence[SideSummary]
-
-
-def _side_measures() -> list[tuple[str, SideMeasure, Callable[[Sides], bool]]]:
-    """Rows of the table of sides, and when each has something to say."""
-    return [
-        ("pairs ranked", lambda side: Figure(f"{side.pairs:,}"), _always),
-        ("  from the cache", lambda side: Figure(f"{side.cached_pairs:,}"), _always),
-        ("  truncated", lambda side: _share(side.truncated_pairs, side.pairs), _always),
-        ("failed turns", lambda side: Figure(f"{side.failed_turns:,}"), _always),
-        ("entries outside the pool", lambda side: Figure(f"{side.outside_pool:,}"), _some_outside),
-        ("latency, p50", lambda side: _seconds(side.latency_p50_seconds), _some_timed),
-        ("latency, p95", lambda side: _seconds(side.latency_p95_seconds), _some_p95),
-        ("latency, p99", lambda side: _seconds(side.latency_p99_seconds), _some_p99),
-        ("  turns timed", lambda side: Figure(f"{side.latency_turns:,}"), _some_timed),
-        ("  failed when timed", lambda side: Figure(f"{side.latency_failed_turns:,}"), _some_untimed),
-        ("  threads", _threads, _some_threaded),
-        ("cost", _cost, _some_charged),
-    ]
-
-
-def _always(_: Sides) -> bool:
-    return True
-
-
-def _some_outside(sides: Sides) -> bool:
-    return any(side.outside_pool for side in sides)
-
-
-def _some_timed(sides: Sides) -> bool:
-    return any(side.latency_p50_seconds is not None for side in sides)
-
-
-def _some_p95(sides: Sides) -> bool:
-    return any(side.latency_p95_seconds is not None for side in sides)
-
-
-def _some_p99(sides: Sides) -> bool:
-    return any(side.latency_p99_seconds is not None for side in sides)
-
-
-def _some_untimed(sides: Sides) -> bool:
-    return any(side.latency_failed_turns for side in sides)
-
-
-def _some_threaded(sides: Sides) -> bool:
-    return any(side.latency_threads is not None for side in sides)
-
-
-def _some_charged(sides: Sides) -> bool:
-    return any(side.cost_usd is not None for side in sides)
-
-
-def _share(part: int, whole: int) -> Figure:
-    return Figure(f"{part:,}", f"({100 * part / whole:.1f}%)" if part and whole else "")
-
-
-def _seconds(seconds: float | None) -> Figure:
-    if seconds is None:
-        return Figure("–")
-    return Figure(f"{seconds:.2f} s" if seconds >= 0.9995 else f"{1000 * seconds:.3g} ms")
-
-
-def _threads(side: SideSummary) -> Figure:
-    return Figure("–" if side.latency_threads is None else f"{side.latency_threads:,}")
-
-
-def _cost(side: SideSummary) -> Figure:
-    return Figure("–" if side.cost_usd is None else f"${side.cost_usd:,.4f}")
 
 
 def _pair_verdict(run: Run, label: str, summary: RunSummary) -> str:

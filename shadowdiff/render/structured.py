@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -28,6 +28,7 @@ from shadowdiff.records import (
     TurnOutcome,
     Window,
 )
+from shadowdiff.render.sides import SideFacts, facts_of
 from shadowdiff.render.text import UNSAFE
 from shadowdiff.runs import Estimate, Fidelity, Machine, PairSummary, Run, RunConfig, RunSummary, Side, SideSummary
 from shadowdiff.summary import percent_change
@@ -58,7 +59,7 @@ class JsonRenderer:
             out.write(separator + _indented(_session(run, outcome, self._full_rankings), 2))
             separator = ",\n  "
         out.write("],\n" if separator == "\n  " else "\n ],\n")
-        summary = None if run.summary is None else summary_json(run.summary)
+        summary = None if run.summary is None else summary_json(run, run.summary)
         out.write(f' "summary": {_indented(summary, 1)}\n}}\n')
 
 
@@ -78,10 +79,10 @@ class JsonLinesRenderer:
         for outcome in outcomes:
             yield {"type": "session", **_session(run, outcome, self._full_rankings)}
         if run.summary is not None:
-            yield {"type": "summary", **summary_json(run.summary)}
+            yield {"type": "summary", **summary_json(run, run.summary)}
 
 
-def summary_json(summary: RunSummary) -> Json:
+def summary_json(run: Run, summary: RunSummary) -> Json:
     """The `summary` of `shadowdiff.run/1`: means with their 95% intervals, null where there is nothing to average."""
     return {
         "sessions": summary.sessions,
@@ -94,8 +95,9 @@ def summary_json(summary: RunSummary) -> Json:
         "noise": None if summary.noise is None else _pair(summary.noise),
         "fidelity": None if summary.fidelity is None else _fidelity(summary.fidelity),
         "sides": {label: _side_summary(side) for label, side in summary.sides.items()},
-        "timing": {label: _timing(side) for label, side in summary.sides.items()},
+        "timing": {side.label: _timing(side) for side in facts_of(run, summary)},
         "machine": None if summary.machine is None else _machine(summary.machine),
+        "turns_per_month": summary.turns_per_month,
     }
 
 
@@ -123,6 +125,7 @@ def _config(config: RunConfig) -> Json:
         "production": config.production,
         "production_assumed": config.production_assumed,
         "window": _window(config.window),
+        "prices": {label: asdict(price) for label, price in config.prices.items()},
     }
 
 
@@ -262,7 +265,10 @@ def _session_diff(diff: SessionDiff) -> Json:
 
 def _counts(counts: ScoreCounts) -> Json:
     """What the ranking took, without what a cache saved: a second run must read the same."""
-    return {"pairs": counts.pairs, "truncated": counts.truncated, "outside_pool": counts.outside_pool}
+    found: Json = {"pairs": counts.pairs, "truncated": counts.truncated, "outside_pool": counts.outside_pool}
+    if counts.escalated is None:
+        return found
+    return found | {"escalated": counts.escalated, "altered": counts.altered}
 
 
 def _pair(pair: PairSummary) -> Json:
@@ -342,11 +348,16 @@ def _side_summary(side: SideSummary) -> Json:
         "pairs": side.pairs,
         "truncated_pairs": side.truncated_pairs,
         "outside_pool": side.outside_pool,
+        "escalated_turns": side.escalated_turns,
+        "spared_pairs": side.spared_pairs,
+        "altered_turns": side.altered_turns,
+        "failure_reasons": [{"reason": reason, "turns": turns} for reason, turns in side.failure_reasons],
     }
 
 
-def _timing(side: SideSummary) -> Json:
-    """Times, which differ between equal runs: kept apart, so that the rest can be compared byte for byte."""
+def _timing(facts: SideFacts) -> Json:
+    """What differs between equal runs, times and what a cache saves: apart, so that the rest is equal byte for byte."""
+    side = facts.did
     return {
         "latency_turns": side.latency_turns,
         "latency_p50_seconds": side.latency_p50_seconds,
@@ -355,7 +366,26 @@ def _timing(side: SideSummary) -> Json:
         "latency_failed_turns": side.latency_failed_turns,
         "latency_threads": side.latency_threads,
         "latency_accelerator": side.latency_accelerator,
+        "latency_from_calls": side.latency_from_calls,
+        "latency_histogram": [{"up_to_seconds": upper, "turns": turns} for upper, turns in side.latency_histogram],
+        **_asked(facts),
+    }
+
+
+def _asked(facts: SideFacts) -> Json:
+    """What asking a provider took and cost."""
+    side, per_turn = facts.did, facts.usd_per_turn
+    return {
         "cost_usd": side.cost_usd,
+        "usd_per_turn": per_turn,
+        "usd_per_1000_queries": None if per_turn is None else 1000 * per_turn,
+        "usd_per_month": facts.usd_per_month,
+        "asked_turns": side.asked_turns,
+        "attempts": side.attempts,
+        **asdict(side.usage),
+        "waited_seconds": side.waited_seconds,
+        "repairs": side.repairs,
+        "stopped": side.stopped,
     }
 
 

@@ -73,9 +73,7 @@ class Replay:
 
         Raises ConfigError when nothing is selected or a reranker cannot be loaded.
         """
-        session_ids = self.source.session_ids(config.window)
-        if not session_ids:
-            raise ConfigError(f"no sessions {describe_window(config.window)}; nothing to replay")
+        session_ids = selected_sessions(self.source, config.window)
         self.loading.begin(self.contenders)
         sides = tuple(contender.side for contender in self.contenders)
         config = replace(config, redacted_sides=redacted_sides(self.contenders))
@@ -153,18 +151,7 @@ class Replay:
     def _windows(self, run: Run) -> Iterator[tuple[Sequence[str], ReadWindow]]:
         """Windows of the run's pending sessions, the ids asked for beside what was read; one is read ahead."""
         reader = WindowReader(self.contenders, run.config, self.source)
-        pending = self.store.pending(run.run_id)
-        size = FIRST_SESSIONS
-        wanted, pending = pending[:size], pending[size:]
-        ahead = Ahead(partial(reader.read, wanted))
-        while wanted:
-            window = ahead.result()
-            size = _sessions_per_window(window, size)
-            coming, pending = pending[:size], pending[size:]
-            if coming:
-                ahead = Ahead(partial(reader.read, coming))
-            yield wanted, window
-            wanted = coming
+        yield from read_windows(reader, self.store.pending(run.run_id))
 
     def _stored(self, session: ReplayedSession, config: RunConfig) -> ReplayedSession:
         """The session as the store may have it."""
@@ -202,6 +189,29 @@ class _Saver:
         saving, self._saving = self._saving, None
         if saving is not None:
             saving.result()
+
+
+def selected_sessions(source: Source, window: Window) -> list[str]:
+    """Ids of the sessions that the window selects, oldest first. Raises ConfigError where there is none."""
+    session_ids = source.session_ids(window)
+    if not session_ids:
+        raise ConfigError(f"no sessions {describe_window(window)}; nothing to replay")
+    return session_ids
+
+
+def read_windows(reader: WindowReader, session_ids: Sequence[str]) -> Iterator[tuple[Sequence[str], ReadWindow]]:
+    """The sessions in windows, the ids asked for beside what was read; one is read ahead. Raises SourceError."""
+    size = FIRST_SESSIONS
+    wanted, pending = session_ids[:size], session_ids[size:]
+    ahead = Ahead(partial(reader.read, wanted))
+    while wanted:
+        window = ahead.result()
+        size = _sessions_per_window(window, size)
+        coming, pending = pending[:size], pending[size:]
+        if coming:
+            ahead = Ahead(partial(reader.read, coming))
+        yield wanted, window
+        wanted = coming
 
 
 def _sessions_per_window(window: ReadWindow, size: int) -> int:

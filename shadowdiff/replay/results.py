@@ -13,6 +13,7 @@ from shadowdiff.diff import diff_session
 from shadowdiff.machine import this_machine
 from shadowdiff.records import NOISE_SIDE, Asked, ScoreCounts, SessionOutcome, TurnAsked
 from shadowdiff.replay.latency import Latency, latency_of
+from shadowdiff.replay.reasons import FailureReasons
 from shadowdiff.runs import Run, RunSummary, Side, SideSummary
 from shadowdiff.store.runs import RunStore
 from shadowdiff.summary import SummaryBuilder
@@ -134,6 +135,7 @@ class _SideTally:
 
     def __init__(self, sides: Sequence[Side]) -> None:
         self._sums: dict[str, Counter[str]] = {side.label: Counter() for side in sides}
+        self._reasons = FailureReasons()
         self.unpooled_turns = 0
         self.missing_entries = 0
 
@@ -144,9 +146,14 @@ class _SideTally:
             self.missing_entries += replayed.missing_entries
             for label, sums in self._sums.items():
                 sums.update(_taken(replayed.counts.get(label)))
+            for failure in replayed.failures:
+                self._reasons.add(failure)
 
     def summaries(self, latencies: Mapping[str, Latency]) -> dict[str, SideSummary]:
-        return {label: _side_summary(sums, latencies.get(label, Latency())) for label, sums in self._sums.items()}
+        found = {label: _side_summary(sums, latencies.get(label, Latency())) for label, sums in self._sums.items()}
+        return {
+            label: replace(side, failure_reasons=self._reasons.most_frequent(label)) for label, side in found.items()
+        }
 
 
 def _taken(counts: ScoreCounts | None) -> dict[str, int]:

@@ -35,7 +35,7 @@ class Spec:
     def __post_init__(self) -> None:
         if not SCHEME.fullmatch(self.scheme):
             raise SpecError(f"{self.scheme!r} is no scheme: small letters, digits and hyphens, as in 'onnx:models/v3'")
-        if URL_WITH_PASSWORD.search(self.target):
+        if any(URL_WITH_PASSWORD.search(text) for text in (self.target, *(value for _, value in self.options))):
             raise SpecError(f"the URL of a {self.scheme!r} spec holds a password; {NO_SECRETS}")
         keys = [key for key, _ in self.options]
         for key in keys:
@@ -116,6 +116,10 @@ class Options:
         if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < minimum:
             raise SpecError(f"{key}={value} in '{self._spec}': must be a whole number of at least {minimum}")
         return int(value)
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """`true` or `false`."""
+        return self.choice(key, ("true", "false"), "true" if default else "false") == "true"
 
     def finish(self) -> None:
         """Refuse options that were not asked for, naming those that exist."""

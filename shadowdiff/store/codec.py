@@ -66,6 +66,7 @@ def _decode_side(stored: Mapping[str, Any]) -> SideSummary:
     readers: dict[str, Callable[[Any], Any]] = {
         "usage": lambda usage: _build(Usage, usage, {}),
         "latency_histogram": lambda bins: tuple((bound, turns) for bound, turns in bins),
+        "failure_reasons": lambda reasons: tuple((reason, turns) for reason, turns in reasons),
     }
     return _build(SideSummary, stored, readers)
 

@@ -5,21 +5,31 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from shadowdiff.protocols import Renderer
 from shadowdiff.records import SessionOutcome
+from shadowdiff.render.forecast import forecast_json, forecast_lines
 from shadowdiff.render.formats import renderer_for
+from shadowdiff.render.lines import painter
 from shadowdiff.render.text import cells
 from shadowdiff.runs import Run
+from tests.cost_cases import cached_run, costly_run, refused_run, some_forecast
 from tests.render_cases import hard_run, served_run
 
 HERE = Path(__file__).parent
 SGR = re.compile(r"\x1b\[([0-9;]*)m")
 """What switches a style of the terminal on, and all off."""
 WIDTHS = (60, 80, 100, 160)
+COSTLY: dict[str, Callable[[], tuple[Run, list[SessionOutcome]]]] = {
+    "pair": lambda: costly_run(others=1),
+    "four-sides": lambda: costly_run(others=3),
+    "refused": refused_run,
+    "cached": cached_run,
+}
 STYLES = {"0": "[/]", "1": "[bold]", "2": "[dim]", "31": "[red]", "32": "[green]", "36": "[cyan]", "1;31": "[bold red]"}
 
 
@@ -79,6 +89,38 @@ def test_fidelity_is_a_block_of_its_own(case: str, width: int) -> None:
     assert max(cells(line) for line in text.splitlines()) <= width
     assert "\x1b" not in text
     check(f"fidelity-{case}-{width}.txt", text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("case", list(COSTLY))
+def test_latency_and_cost_stand_in_one_table(case: str, width: int) -> None:
+    """Local and remote sides side by side, with what each figure is; bars whose words suffice; no line too wide."""
+    run, _ = COSTLY[case]()
+    text = rendered(renderer_for("terminal", width=width), run, [])
+    assert max(cells(line) for line in text.splitlines()) <= width
+    assert "\x1b" not in text
+    check(f"costs-{case}-{width}.txt", text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_dry_run_says_what_would_be_asked(width: int) -> None:
+    """Four sides, one of each kind."""
+    paint = painter(color=False)
+    text = "".join(f"{paint(line)}\n" for line in forecast_lines(some_forecast(), width, max_usd=0.1))
+    assert max(cells(line) for line in text.splitlines()) <= width
+    assert "\x1b" not in text
+    check(f"forecast-{width}.txt", text)
+
+
+def test_a_dry_run_in_json_is_as_the_golden_says() -> None:
+    """Field by field."""
+    check("forecast.json", forecast_json(some_forecast(), max_usd=0.1))
+
+
+def test_costs_in_json_are_as_the_golden_says() -> None:
+    """Field by field."""
+    run, _ = costly_run(others=3)
+    check("costs.json", rendered(renderer_for("json"), run, []))
 
 
 @pytest.mark.parametrize("name", ["json", "jsonl", "csv"])

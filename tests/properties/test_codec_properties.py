@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadowdiff.fidelity import most_first
-from shadowdiff.records import Outcome, PoolOrigin, Window
+from shadowdiff.records import Outcome, PoolOrigin, Usage, Window
 from shadowdiff.runs import Estimate, Fidelity, Machine, PairSummary, RunConfig, RunSummary, SideSummary
 from shadowdiff.store.codec import decode_config, decode_summary, encode
 
@@ -59,6 +59,10 @@ SIDES = st.builds(
     cost_usd=st.none() | FLOATS,
     latency_threads=st.none() | COUNTS,
     latency_accelerator=st.none() | TEXTS,
+    latency_histogram=st.lists(st.tuples(FLOATS, COUNTS), max_size=3).map(tuple),
+    failure_reasons=st.lists(st.tuples(TEXTS, COUNTS), max_size=3).map(tuple),
+    escalated_turns=st.none() | COUNTS,
+    usage=st.builds(Usage, COUNTS, FLOATS, COUNTS, COUNTS),
 )
 MACHINES = st.builds(Machine, processor=st.none() | TEXTS, cores=COUNTS, system=TEXTS)
 ADDED_LATER = {"machine", *(f"latency_{name}" for name in ("failed_turns", "p99_seconds", "threads", "accelerator"))}

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shadowdiff import machine
 from shadowdiff.errors import ConfigError, SpecError
 from shadowdiff.findings import Status
+from shadowdiff.machine import identity_in, read_cpuinfo
 from shadowdiff.rerankers.backends import precision
 from shadowdiff.rerankers.backends.files import VARIANTS, quantizes_activations
 from shadowdiff.rerankers.backends.openvino import computes_in
 from shadowdiff.rerankers.backends.precision import resolved, rounds_products
-from shadowdiff.rerankers.backends.remembered import Remembered, processor_identity
+from shadowdiff.rerankers.backends.remembered import Remembered
 from shadowdiff.rerankers.onnx import OnnxCrossEncoder
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import Spec
@@ -87,7 +89,7 @@ def with_capabilities(*names: str) -> None:
     """As if OpenVINO had said this of the processor."""
     from shadowdiff.rerankers.backends.openvino import installed_version
 
-    Remembered("processors.json").keep(f"{processor_identity()} openvino {installed_version()}", list(names))
+    Remembered("processors.json").keep(f"{identity_in(read_cpuinfo())} openvino {installed_version()}", list(names))
 
 
 def test_openvino_takes_bf16_where_the_processor_has_it(directory: Path, own_cache: Path) -> None:
@@ -131,7 +133,7 @@ def test_what_openvino_says_is_remembered(own_cache: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("system", "machine", "cpuinfo", "expected"),
+    ("system", "architecture", "cpuinfo", "expected"),
     [
         pytest.param("Linux", "aarch64", ARM.format(features="bf16 sve"), True, id="Arm with bfloat16"),
         pytest.param("Linux", "aarch64", ARM.format(features="asimddp"), False, id="Arm without"),
@@ -144,16 +146,18 @@ def test_onnx_runtime_rounds_on_some_arm_only(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     system: str,
-    machine: str,
+    architecture: str,
     cpuinfo: str,
     expected: bool,
 ) -> None:
     """Its option for bfloat16 products exists on Linux on Arm; elsewhere it would be taken and do nothing."""
     monkeypatch.setattr(platform, "system", lambda: system)
-    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "machine", lambda: architecture)
     (tmp_path / "cpuinfo").write_text(cpuinfo)
-    assert rounds_products(tmp_path / "cpuinfo") is expected
-    assert not rounds_products(tmp_path / "nothing")
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "nothing")
+    assert not rounds_products()
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "cpuinfo")
+    assert rounds_products() is expected
     monkeypatch.setattr(precision, "rounds_products", lambda: expected)
     if expected:
         assert resolved("ort", "bf16", "cpu", directory / "model.onnx") == "bf16"
@@ -234,15 +238,3 @@ def test_a_gpu_is_never_replaced_in_silence(directory: Path, monkeypatch: pytest
     assert on_gpu.fingerprint != onnx_of(directory).fingerprint
     with pytest.warns(UserWarning, match="CUDA"), pytest.raises(ConfigError, match="finds no GPU that it can use here"):
         on_gpu.prepare()
-
-
-def test_processors_are_told_apart_by_what_they_can(tmp_path: Path) -> None:
-    """Not by what changes while they run; a machine without that file has an identity too."""
-    found = []
-    for number, text in enumerate(
-        [X86.format(flags="", mhz=1), X86.format(flags="", mhz=2), X86.format(flags="amx", mhz=1)]
-    ):
-        (tmp_path / str(number)).write_text(text)
-        found.append(processor_identity(tmp_path / str(number)))
-    assert found[0] == found[1] != found[2]
-    assert len(processor_identity(tmp_path / "nothing")) == 16

@@ -10,7 +10,7 @@ import pytest
 
 from shadowdiff import machine
 from shadowdiff.cores import usable_cores
-from shadowdiff.machine import processor_in, this_machine
+from shadowdiff.machine import identity_in, instructions_in, processor_in, read_cpuinfo, this_machine
 from shadowdiff.runs import Machine
 
 INTEL = """\
@@ -92,6 +92,31 @@ def test_processors_are_named_as_people_know_them(cpuinfo: str, expected: str) -
 def test_a_processor_without_a_name_has_none(cpuinfo: str) -> None:
     """Rather than a word that means nothing."""
     assert processor_in(cpuinfo) is None
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "some"), [(INTEL, {"amx_bf16", "avx512_bf16", "fpu"}), (GRAVITON_3, {"bf16", "i8mm"}), (AMD, set())]
+)
+def test_instruction_sets_are_the_kernels(cpuinfo: str, some: set[str]) -> None:
+    """Whole words, under whichever name the architecture lists them; none where it lists none."""
+    found = instructions_in(cpuinfo)
+    assert found >= some
+    assert bool(found) is bool(some)
+    assert "amx" not in found
+
+
+def test_processors_are_told_apart_by_what_they_can() -> None:
+    """Not by what changes while they run; a machine that says nothing has an identity too."""
+    warmer, more_able = AMD.replace("2650", "1500"), INTEL.replace("amx_int8", "amx_int8 amx_fp16")
+    assert identity_in(AMD) == identity_in(warmer)
+    assert len({identity_in(text) for text in (AMD, INTEL, more_able, GRAVITON_3, RASPBERRY_PI, "")}) == 6
+    assert len(identity_in("")) == 16
+
+
+def test_a_machine_without_cpuinfo_says_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Rather than failing."""
+    monkeypatch.setattr(machine, "CPUINFO", tmp_path / "none")
+    assert read_cpuinfo() == ""
 
 
 def test_nothing_tells_one_machine_from_another_of_its_kind() -> None:

@@ -212,9 +212,9 @@ def test_sessions_are_written_as_they_come(name: str) -> None:
 
 def test_the_summary_speaks_the_words_of_the_design() -> None:
     """Names that other programs rely on."""
-    summary = hard_run()[0].summary
-    assert summary is not None
-    found = summary_json(summary)
+    run = hard_run()[0]
+    assert run.summary is not None
+    found = summary_json(run, run.summary)
     pair = found["pairs"]["B"]
     assert pair["turns"] == {"same": 3, "reordered": 1, "different": 4, "failed": 1}
     assert pair["mean_only_in_b_per_session"] == 1.0

@@ -17,6 +17,8 @@ from shadowdiff.rerankers.spec import Options, Spec, parse, refuse_target
         ("onnx:a,threads=2,input=body", Spec("onnx", "a", (("input", "body"), ("threads", "2")))),
         ("bedrock:cohere.rerank-v3-5:0", Spec("bedrock", "cohere.rerank-v3-5:0")),
         ("tei:http://localhost:8080", Spec("tei", "http://localhost:8080")),
+        ("tei:https://[::1]:8080/a%2Cb/", Spec("tei", "https://[::1]:8080/a,b/")),
+        ("cohere:m,url=http://127.0.0.1:8080/v", Spec("cohere", "m", (("url", "http://127.0.0.1:8080/v"),))),
         ("rrf:cosine+bm25,k=30", Spec("rrf", "cosine+bm25", (("k", "30"),))),
         ("http:http://h/?a=b,model=x=y", Spec("http", "http://h/?a=b", (("model", "x=y"),))),
         ("onnx:a%2Cb%25", Spec("onnx", "a,b%")),
@@ -37,6 +39,7 @@ def test_parse(text: str, spec: Spec) -> None:
         (Spec("onnx", "models/v3", (("threads", "2"), ("input", "body"))), "onnx:models/v3,input=body,threads=2"),
         (Spec("onnx", "a,b 100%"), "onnx:a%2Cb 100%25"),
         (Spec("onnx", " edge "), "onnx:%20edge%20"),
+        (Spec("tei", "http://h:1/a,b/%7E?x=y"), "tei:http://h:1/a%2Cb/%257E?x=y"),
         (Spec("onnx", "line\nbreak\x1b"), "onnx:line%0Abreak%1B"),
         (Spec("onnx", "モデル"), "onnx:モデル"),
         (Spec("onnx", "a", (("input", "x=y,z"),)), "onnx:a,input=x=y%2Cz"),
@@ -62,6 +65,7 @@ def test_canonical_form(spec: Spec, text: str) -> None:
         ("cohere:m,api_key=abc", "secrets never stand in a spec"),
         ("cohere:m,token=abc", "use the environment"),
         ("tei:http://user:hunter2@host", "the URL of a 'tei' spec holds a password"),
+        ("cohere:m,url=https://user:hunter2@host", "the URL of a 'cohere' spec holds a password"),
     ],
 )
 def test_refused(text: str, message: str) -> None:
@@ -93,6 +97,8 @@ def test_options_read_by_type() -> None:
     assert options.choice("form", ("title", "body"), "title") == "body"
     assert options.choice("other", ("title", "body"), "title") == "title"
     assert options.text("name") == "z"
+    assert options.flag("missing", default=True)
+    assert not options.flag("missing", default=False)
     assert options.text("nothing", "default") == "default"
     options.finish()
 
@@ -109,6 +115,13 @@ def test_choice_refuses() -> None:
     """A value that is no choice is answered with the choices."""
     with pytest.raises(SpecError, match="form=head in 'x:y,form=head': must be one of title, body"):
         Options(parse("x:y,form=head")).choice("form", ("title", "body"), "title")
+
+
+def test_flags_are_true_or_false() -> None:
+    """In these words only."""
+    assert not Options(parse("x:y,on=false")).flag("on", default=True)
+    with pytest.raises(SpecError, match="on=1 in 'x:y,on=1': must be one of true, false"):
+        Options(parse("x:y,on=1")).flag("on", default=True)
 
 
 def test_finish_names_unknown_and_known_options() -> None:

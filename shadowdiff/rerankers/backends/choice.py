@@ -12,9 +12,10 @@ from importlib.metadata import version
 from typing import Any
 
 from shadowdiff.errors import ConfigError
+from shadowdiff.machine import identity_in, read_cpuinfo
 from shadowdiff.rerankers.backends import MODULES, LoadOptions, OnnxFiles, load_backend, openvino
 from shadowdiff.rerankers.backends.precision import DTYPES, resolved
-from shadowdiff.rerankers.backends.remembered import Remembered, processor_identity
+from shadowdiff.rerankers.backends.remembered import Remembered
 from shadowdiff.rerankers.engine import Backend, Engine
 from shadowdiff.rerankers.pairs import TOKEN_BYTES, EncodedPair, TextTokenizer, text_tokenizer
 
@@ -84,7 +85,7 @@ def _key(contents: str, able: list[LoadOptions]) -> str:
     """All that may change which one is faster."""
     runtimes = f"onnxruntime {version('onnxruntime')} openvino {openvino.installed_version()}"
     kinds = " ".join(f"{one.backend}:{one.dtype}" for one in able)
-    return f"{contents} {processor_identity()} {able[0].threads} threads {kinds} {runtimes}"
+    return f"{contents} {identity_in(read_cpuinfo())} {able[0].threads} threads {kinds} {runtimes}"
 
 
 def _read(known: Any) -> Choice | None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shadowdiff.errors import ConfigError, first_line
+from shadowdiff.machine import identity_in, read_cpuinfo
 from shadowdiff.rerankers.backends.graph import KNOWN_INPUTS, LOGITS, check_inputs, check_output, feed, logits_of
-from shadowdiff.rerankers.backends.remembered import Remembered, cache_directory, processor_identity
+from shadowdiff.rerankers.backends.remembered import Remembered, cache_directory
 from shadowdiff.rerankers.engine import Batch
 from shadowdiff.rerankers.registry import install_hint
 
@@ -112,7 +113,7 @@ def computes_in(dtype: str) -> bool:
     if dtype not in CAPABILITIES:
         return dtype in PRECISIONS
     remembered = Remembered("processors.json")
-    key = f"{processor_identity()} openvino {installed_version()}"
+    key = f"{identity_in(read_cpuinfo())} openvino {installed_version()}"
     known = remembered.recall(key)
     if not (isinstance(known, list) and all(isinstance(item, str) for item in known)):
         known = sorted(_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))

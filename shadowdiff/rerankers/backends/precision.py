@@ -6,9 +6,9 @@ import platform
 from pathlib import Path
 
 from shadowdiff.errors import ConfigError
+from shadowdiff.machine import instructions_in, read_cpuinfo
 from shadowdiff.rerankers.backends import openvino
 from shadowdiff.rerankers.backends.files import quantizes_activations
-from shadowdiff.rerankers.backends.remembered import CPUINFO
 
 DTYPES = ("fp32", "bf16", "fp16", "int8")
 DEVICES = ("cpu", "cuda")
@@ -72,12 +72,7 @@ def _on_ort(dtype: str | None, device: str) -> str:
     raise ConfigError(f"dtype={dtype} cannot be had with backend=ort here, which computes in {others}{also}")
 
 
-def rounds_products(cpuinfo: Path = CPUINFO) -> bool:
+def rounds_products() -> bool:
     """Whether ONNX Runtime can multiply in bfloat16 here: on Linux on Arm processors that have it, nowhere else."""
-    if platform.system() != "Linux" or platform.machine() not in ARM:
-        return False
-    try:
-        features = cpuinfo.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return any("bf16" in line.split() for line in features.splitlines() if line.startswith("Features"))
+    on_arm = platform.system() == "Linux" and platform.machine() in ARM
+    return on_arm and "bf16" in instructions_in(read_cpuinfo())

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import platform
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-CPUINFO = Path("/proc/cpuinfo")
-X86 = frozenset({"vendor_id", "cpu family", "model", "model name", "stepping", "flags"})
-ARM = frozenset({"CPU implementer", "CPU part", "CPU variant", "Features"})
-DISTINCTIVE = X86 | ARM
-"""Fields of /proc/cpuinfo that tell processors apart; clouds hide the name, and the flags still tell."""
 
 
 def cache_directory() -> Path:
@@ -26,17 +18,6 @@ def cache_directory() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("shadowdiff", appauthor=False)
-
-
-def processor_identity(cpuinfo: Path = CPUINFO) -> str:
-    """Sixteen hexadecimal digits that are the same on machines with the same kind of processor."""
-    try:
-        text = cpuinfo.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        text = ""
-    lines = {" ".join(line.split()) for line in text.splitlines() if line.partition(":")[0].strip() in DISTINCTIVE}
-    told = [platform.machine(), *(sorted(lines) or [platform.platform()])]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 class Remembered:
