@@ -169,6 +169,45 @@ def test_contract_catches_broken_rerankers(scores: list[float]) -> None:
         _Broken(scores).test_one_score_per_entry_in_pool_order()
 
 
+class _Listing(KeywordReranker):
+    """Puts a pool in one order: by keywords, then as it comes. A score is a place."""
+
+    listwise = True
+
+    def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
+        """Places from the end, in input order."""
+        shares = super().score(query, documents)
+        worst_first = sorted(range(len(shares)), key=lambda place: (shares[place], -place))
+        return [float(worst_first.index(place)) for place in range(len(shares))]
+
+
+class TestListwise(RerankerContract):
+    """A kind whose scores stand for a whole pool, so that a larger pool has other ones."""
+
+    def make(self) -> Reranker | PoolReranker:
+        """A fresh fake."""
+        return _Listing()
+
+
+class _ListwiseConstant(_Constant):
+    """Says that it puts pools in order, and gives two entries one place."""
+
+    listwise = True
+
+
+class _BrokenListwise(RerankerContract):
+    """The contract, put to a listwise reranker that breaks it."""
+
+    def make(self) -> Reranker | PoolReranker:
+        return _ListwiseConstant([3.0, 2.0, 1.0, 3.0, 0.0])
+
+
+def test_contract_catches_orders_that_are_none() -> None:
+    """A listwise kind gives each entry a place of its own."""
+    with pytest.raises(AssertionError, match="no equal scores"):
+        _BrokenListwise().test_duplicate_documents()
+
+
 class TestRemote(RerankerContract):
     """The remote fake, against a real server on the loopback."""
 
