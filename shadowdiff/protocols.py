@@ -291,6 +291,15 @@ class Truncates(Protocol):
 
 
 @runtime_checkable
+class PreparesEntries(Protocol):
+    """A Reranker whose share in each entry production computes once, when the entry is indexed, not at the query."""
+
+    def prepare_entries(self, documents: Sequence[str]) -> None:
+        """Have that share of these documents at hand, so that what is timed next is a query's own."""
+        ...
+
+
+@runtime_checkable
 class Checkable(Protocol):
     """A reranker that can say how it stands before it is used: credentials, reachability, quotas."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from shadowdiff.config import PrivacySettings
 from shadowdiff.errors import ConfigError, OfflineError, SpecError
@@ -60,12 +61,14 @@ def build_sides(
     min_scores: Mapping[str, float],
     privacy: PrivacySettings = NO_PRIVACY,
     providers: Mapping[str, ProviderSettings] = NO_PROVIDERS,
+    cache: Path | None = None,
 ) -> tuple[Contender, ...]:
     """The baseline as A, the others as B, C, … in the order given. Raises ConfigError, SpecError.
 
     `names` are the short names of shadowdiff.toml, `min_scores` thresholds by label.
     `privacy` decides which sides are refused, and which see redacted texts;
-    `providers` how remote ones are asked.
+    `providers` how remote ones are asked; under `cache` they may keep what they
+    make of texts.
     """
     texts = [baseline, *others]
     if len(texts) > MAX_SIDES:
@@ -78,7 +81,7 @@ def build_sides(
     built = []
     for label, text in zip(labels, texts, strict=True):
         name, spec = resolve(text, names)
-        reranker = _built(label, spec, names, privacy, providers)
+        reranker = _built(label, spec, names, privacy, providers, cache)
         side = Side(label, name, str(spec), reranker.fingerprint, min_scores.get(label))
         built.append(_contender(side, reranker, redact))
     return tuple(built)
@@ -220,11 +223,13 @@ def rebuild_sides(
     names: Mapping[str, str],
     privacy: PrivacySettings = NO_PRIVACY,
     providers: Mapping[str, ProviderSettings] = NO_PROVIDERS,
+    cache: Path | None = None,
 ) -> tuple[Contender, ...]:
     """The sides of a stored run. Raises ConfigError where one is, or sees, not what it was when the run began."""
     redact = redactor(privacy)
     contenders = tuple(
-        _contender(side, _built(side.label, parse(side.spec), names, privacy, providers), redact) for side in run.sides
+        _contender(side, _built(side.label, parse(side.spec), names, privacy, providers, cache), redact)
+        for side in run.sides
     )
     for contender in contenders:
         if contender.reranker.fingerprint != contender.side.fingerprint:
@@ -247,8 +252,9 @@ def _built(
     names: Mapping[str, str],
     privacy: PrivacySettings,
     providers: Mapping[str, ProviderSettings],
+    cache: Path | None,
 ) -> Reranker | PoolReranker:
     try:
-        return build(spec, names, offline=privacy.offline, providers=providers)
+        return build(spec, names, offline=privacy.offline, providers=providers, cache=cache)
     except OfflineError as error:
         raise OfflineError(f"side {label}: {error}") from error
