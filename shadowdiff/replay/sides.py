@@ -12,6 +12,7 @@ from shadowdiff.errors import ConfigError, OfflineError, SpecError
 from shadowdiff.privacy import NO_REDACTION, Redactor, redactor
 from shadowdiff.protocols import (
     Asks,
+    Cascades,
     Composed,
     Fuses,
     ListingReranker,
@@ -82,9 +83,18 @@ def build_sides(
     for label, text in zip(labels, texts, strict=True):
         name, spec = resolve(text, names)
         reranker = _built(label, spec, names, privacy, providers, cache)
+        _check_threshold(label, reranker, min_scores)
         side = Side(label, name, str(spec), reranker.fingerprint, min_scores.get(label))
         built.append(_contender(side, reranker, redact))
     return tuple(built)
+
+
+def _check_threshold(label: str, reranker: Reranker | PoolReranker, min_scores: Mapping[str, float]) -> None:
+    if label in min_scores and isinstance(reranker, Cascades):
+        raise ConfigError(
+            f"--min-score {label}: a cascade's scores are its gate's on some turns, another reranker's on the others; "
+            "no threshold fits both"
+        )
 
 
 class Loading:
@@ -115,7 +125,9 @@ def prepare(contenders: Sequence[Contender]) -> None:
 
 
 def scored_parts(reranker: Reranker | PoolReranker) -> list[Reranker | PoolReranker]:
-    """What is scored by itself: the parts of a fusion, else the reranker."""
+    """What is scored by itself: the parts of a fusion or a cascade, else the reranker."""
+    if isinstance(reranker, Cascades):
+        return [inner for _, part in reranker.parts for inner in scored_parts(part)]
     return [part for _, part in reranker.parts] if isinstance(reranker, Fuses) else [reranker]
 
 

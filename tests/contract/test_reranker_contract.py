@@ -68,6 +68,12 @@ class TestRrf(_BuiltIn):
     by_text = False
 
 
+class TestCascade(_BuiltIn):
+    """`cascade`, whose gate is sure of some of these turns only."""
+
+    spec = Spec("cascade", "gate=bm25", (("margin", "0.5"), ("then", f"onnx:{MODEL}")))
+
+
 class TestOnnx(_BuiltIn):
     """`onnx`, with the sample cross-encoder."""
 
