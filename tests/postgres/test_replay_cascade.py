@@ -17,10 +17,9 @@ from shadowdiff.rerankers.spec import parse
 from shadowdiff.runs import Run, RunConfig, RunStatus, Side
 from shadowdiff.sources.postgres import PostgresSource
 from shadowdiff.store.runs import RunStore
-from tests.conftest import MODEL
 
 MARGIN = 0.2
-SPECS = ("cosine", f"cascade:gate=cosine,margin={MARGIN},then=onnx:{MODEL}", f"onnx:{MODEL}")
+SPECS = ("cosine", f"cascade:gate=cosine,margin={MARGIN},then=bm25", "bm25")
 CONFIG = RunConfig(window=Window(last=6), pool=8, top_k=3)
 
 
