@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from sqlalchemy import create_engine, text
 
-from shadowdiff.cli import cache
-from shadowdiff.cli.main import cli as commands
 from shadowdiff.database import parse_url
-from shadowdiff.store.cache import HeldScores
-from shadowdiff.store.runs import RunStore
-from tests.conftest import Cli
+from tests.conftest import Cli, clean_environment
 from tests.paid import calls_made, paid_reranker
 
 
@@ -134,16 +133,26 @@ def test_what_it_refuses(cli: Cli, environment: dict[str, str], options: tuple[s
     assert said in ran.err
 
 
-@pytest.mark.parametrize(("answer", "left"), [("n\n", 1), ("y\n", 0)])
-def test_somebody_at_a_terminal_is_asked(
-    empty_url: str, monkeypatch: pytest.MonkeyPatch, answer: str, left: int
-) -> None:
+@pytest.mark.parametrize(("answer", "left"), [("n", 1), ("y", 0)])
+def test_somebody_at_a_terminal_is_asked(cli: Cli, empty_url: str, tmp_path: Path, answer: str, left: int) -> None:
     """With the list of what would go; nothing goes unless the answer is yes."""
     environment = {"SHADOWDIFF_DATABASE_URL": empty_url}
     executed(environment, "INSERT INTO shadowdiff.score_cache VALUES ('\\xabcd'::bytea, '\\x01'::bytea, 1, false)")
-    monkeypatch.setattr(cache, "may_ask", lambda: True)
-    ran = CliRunner().invoke(commands, ["cache", "prune", "--unused"], input=answer, env=environment)
-    assert "abcd" in ran.stderr
-    assert "Remove the scores of 1 pair of 1 reranker? [y/N]" in ran.stderr
-    assert ran.exit_code == left
-    assert len(HeldScores(RunStore(create_engine(parse_url(empty_url)))).by_reranker()) == left
+    terminal, theirs = pty.openpty()
+    os.write(terminal, f"{answer}\n".encode())
+    ran = subprocess.run(
+        [sys.executable, "-m", "shadowdiff", "cache", "prune", "--unused"],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env=clean_environment(tmp_path) | environment | {"TERM": "dumb"},
+        timeout=240,
+        check=False,
+    )
+    os.close(theirs)
+    seen = os.read(terminal, 65536).decode()
+    os.close(terminal)
+    assert "abcd" in seen
+    assert "Remove the scores of 1 pair of 1 reranker? [y/N]" in seen
+    assert ran.returncode == (130 if left else 0)
+    assert len(held(cli, environment)) == left
