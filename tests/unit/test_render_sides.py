@@ -109,6 +109,12 @@ def test_a_night_from_the_cache_asks_nobody() -> None:
     assert "B: every turn came from the cache; nobody was asked" in text
 
 
+def test_a_side_that_shares_what_another_paid_for_says_so() -> None:
+    """A fusion beside its own part costs nothing by itself, which is no proof that it is free."""
+    run = side_changed(cached_run()[0], "B", cached_pairs=0)
+    assert "B: nobody was asked for it: its scores came from the cache, or with another side's" in drawn(run)
+
+
 def test_a_refused_side_says_why() -> None:
     """With the provider's words made visible."""
     text = drawn(refused_run()[0])
