@@ -81,7 +81,8 @@ def side_lines(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
     rows = [TableRow(row.label, [row.figure(side) for side in sides]) for row in ROWS if any(map(row.says, sides))]
     yield from table([side.label for side in sides], rows, width)
     yield from latency_bars({side.label: side.did.latency_histogram for side in sides}, width)
-    for note in [*_latency_notes(sides, summary), *_cost_notes(sides)]:
+    twice = [f"{run.baseline.label} was asked a second time, past the cache (--noise)"] if run.config.noise else []
+    for note in [*_latency_notes(sides, summary), *(twice if sides[0].was_asked else []), *_cost_notes(sides)]:
         yield from sentence(note, width, DIM)
     for failed in _failure_notes(sides):
         yield from sentence(failed, width, FAILED)
@@ -134,7 +135,8 @@ def _threads(side: SideFacts) -> Figure:
 def _asked_turns(side: SideFacts) -> Figure:
     if not side.was_asked:
         return Figure(NOT_KNOWN)
-    return share_of(side.did.asked_turns, side.did.ranked_turns + side.did.failed_turns)
+    asked, turns = side.did.asked_turns, side.did.ranked_turns + side.did.failed_turns
+    return share_of(asked, turns) if asked <= turns else Figure(f"{asked:,}")
 
 
 def _waited(side: SideFacts) -> Figure:

@@ -135,6 +135,15 @@ def test_latencies_say_how_they_were_measured() -> None:
     assert "timed after" not in text
 
 
+def test_a_baseline_that_is_asked_twice_says_so() -> None:
+    """The noise pass is paid for like the first, so there are more turns asked for than turns."""
+    run = side_changed(costly_run(others=1)[0], "A", asked_turns=200, attempts=200, usage=Usage(200, 200))
+    text = drawn(replace(run, config=replace(run.config, noise=True)))
+    assert row(text, "turns asked for") == ["200", "40", "of", "100"]
+    assert "A was asked a second time, past the cache (--noise)" in text
+    assert "second time" not in drawn(run)
+
+
 def test_one_turn_is_one_turn() -> None:
     """Grammar, at the edge."""
     run = side_changed(costly_run(others=1)[0], "B", asked_turns=1, usage=Usage(1, 1))
