@@ -8,6 +8,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -181,20 +182,22 @@ def sample_source(sample_url: str) -> Iterator[PostgresSource]:
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """Runs the real command line in a subprocess, in an empty directory, without the caller's environment."""
+    return partial(run_cli, tmp_path)
 
-    def run(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Finished:
-        command = [sys.executable, "-m", "shadowdiff", *map(str, arguments)]
-        finished = subprocess.run(
-            command,
-            capture_output=True,
-            cwd=cwd or tmp_path,
-            env=clean_environment(tmp_path) | dict(env or {}),
-            timeout=240,
-            check=False,
-        )
-        return Finished(finished.returncode, finished.stdout.decode(), finished.stderr.decode())
 
-    return run
+def run_cli(
+    home: Path, *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Finished:
+    """One command in a process of its own, in `home` where nothing else is said."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "shadowdiff", *map(str, arguments)],
+        capture_output=True,
+        cwd=cwd or home,
+        env=clean_environment(home) | dict(env or {}),
+        timeout=240,
+        check=False,
+    )
+    return Finished(finished.returncode, finished.stdout.decode(), finished.stderr.decode())
 
 
 def clean_environment(home: Path) -> dict[str, str]:
