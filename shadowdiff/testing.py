@@ -28,11 +28,13 @@ from shadowdiff.lexical import OrgLexicon
 from shadowdiff.protocols import (
     Answer,
     Asks,
+    Listwise,
     Network,
     Networked,
     PairScores,
     PooledTurn,
     PoolReranker,
+    Repeatable,
     Reranker,
     ScoreRequest,
     Truncates,
@@ -244,10 +246,15 @@ class RerankerContract:
         return make_turn(texts, query, turn_id=turn_id)
 
     def test_one_score_per_entry_in_pool_order(self) -> None:
-        """There are as many scores as entries, and each stays with its entry wherever that stands in the pool."""
+        """There are as many scores as entries, and each stays with its entry wherever that stands in the pool.
+
+        A listwise kind may give another order to a pool that comes in another one.
+        """
         reranker, turn = self.make(), self.turn(DOCUMENTS)
         scores = _scores(reranker, turn)
         assert len(scores) == len(DOCUMENTS)
+        if _is_listwise(reranker):
+            return
         moved = [3, 0, 4, 2, 1]
         _assert_close(_scores(reranker, _reordered(turn, moved)), [scores[place] for place in moved], self.tolerance)
 
@@ -260,28 +267,44 @@ class RerankerContract:
         assert len(_scores(self.make(), self.turn(DOCUMENTS[:1]))) == 1
 
     def test_duplicate_documents(self) -> None:
-        """Equal documents get equal scores; where ids decide, each id keeps its score wherever it stands."""
+        """Equal documents get equal scores; where ids decide, each id keeps its score wherever it stands.
+
+        In a listwise kind's order each has a place of its own.
+        """
         reranker = self.make()
         doubled = self.turn((*DOCUMENTS[:3], DOCUMENTS[0], DOCUMENTS[0]))
         scores = _scores(reranker, doubled)
-        if self.by_text:
+        if _is_listwise(reranker):
+            assert len(set(scores)) == len(scores), f"an order with a place for each has no equal scores: {scores}"
+        elif self.by_text:
             assert scores[0] == scores[3] == scores[4], f"equal documents got {scores[0]}, {scores[3]}, {scores[4]}"
         else:
             _assert_close(_scores(reranker, _reordered(doubled, [4, 3, 2, 1, 0])), scores[::-1], self.tolerance)
 
     def test_batch_mates_do_not_change_the_ranking(self) -> None:
-        """A turn scored among others gets the scores that it gets alone; by text, so do documents in a larger pool."""
+        """A turn scored among others gets the scores that it gets alone; by text, so do documents in a larger pool.
+
+        Not so of a kind that says that it does not repeat itself, nor the larger pool of a listwise one.
+        """
         reranker, alone = self.make(), self.turn(DOCUMENTS)
         scores = _scores(reranker, alone)
+        if not _is_repeatable(reranker):
+            return
         others = [self.turn((LONG_TEXT, "", "short"), "pricing", "t2"), self.turn(DOCUMENTS[::-1], "holidays", "t3")]
         _assert_close(_together(reranker, [others[0], alone, others[1]])[1], scores, self.tolerance)
-        if not isinstance(reranker, PoolReranker):
+        if not isinstance(reranker, PoolReranker) and not _is_listwise(reranker):
             larger = _scores(reranker, self.turn((*DOCUMENTS, LONG_TEXT, *UNUSUAL_TEXTS)))
             _assert_close(larger[: len(DOCUMENTS)], scores, self.tolerance)
 
     def test_same_input_twice(self) -> None:
-        """The same turn again gets exactly the same scores, from this reranker and from a fresh one."""
+        """The same turn again gets exactly the same scores, from this reranker and from a fresh one.
+
+        A kind that says that it does not repeat itself need only answer again.
+        """
         reranker, turn = self.make(), self.turn(DOCUMENTS)
+        if not _is_repeatable(reranker):
+            assert len(_scores(reranker, turn)) == len(_scores(reranker, turn)) == len(DOCUMENTS)
+            return
         scores = _scores(reranker, turn)
         assert _scores(reranker, turn) == scores, "the second call gave other scores"
         assert _scores(self.make(), turn) == scores, "a fresh reranker gave other scores"
@@ -324,6 +347,14 @@ class RerankerContract:
         assert isinstance(second, Networked)
         assert first.network == second.network, "two rerankers of one spec say different things of their network"
         assert first.network is None or first.network.contacts.strip(), "its network says nothing of what it contacts"
+
+
+def _is_listwise(reranker: object) -> bool:
+    return isinstance(reranker, Listwise) and reranker.listwise
+
+
+def _is_repeatable(reranker: object) -> bool:
+    return not isinstance(reranker, Repeatable) or reranker.repeatable
 
 
 class RerankerThatAsks(Reranker, Asks, Protocol):

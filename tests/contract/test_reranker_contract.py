@@ -14,7 +14,7 @@ from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import Spec, parse
 from shadowdiff.testing import AskingReranker, FailingReranker, KeywordReranker, RemoteReranker, RerankerContract
 from tests.conftest import MODEL
-from tests.contract.tiny_models import save_tiny_cross_encoder
+from tests.contract.tiny_models import save_tiny_cross_encoder, save_tiny_late_interaction
 from tests.loopback import reranking_server
 
 RANKED_BY_FILE = ("e4", "e1", "e9", "e2")
@@ -24,6 +24,12 @@ RANKED_BY_FILE = ("e4", "e1", "e9", "e2")
 def tiny_cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory of a sentence-transformers cross-encoder."""
     return save_tiny_cross_encoder(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_late_interaction(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a late-interaction model."""
+    return save_tiny_late_interaction(tmp_path_factory.mktemp("late"))
 
 
 class _BuiltIn(RerankerContract):
@@ -60,6 +66,12 @@ class TestRrf(_BuiltIn):
 
     spec = parse("rrf:cosine+bm25+served")
     by_text = False
+
+
+class TestCascade(_BuiltIn):
+    """`cascade`, whose gate is sure of some of these turns only."""
+
+    spec = Spec("cascade", "gate=bm25", (("margin", "0.5"), ("then", f"onnx:{MODEL}")))
 
 
 class TestOnnx(_BuiltIn):
@@ -116,6 +128,26 @@ class TestSentenceTransformers(RerankerContract):
         return build(Spec("st", str(self.directory), (("device", "cpu"),)))
 
 
+class TestColbert(RerankerContract):
+    """`colbert`, with a tiny model of random weights, its vectors kept on disk from test to test."""
+
+    @pytest.fixture(autouse=True)
+    def _take_model(self, tiny_late_interaction: Path) -> None:
+        self.directory = tiny_late_interaction
+
+    def make(self) -> Reranker | PoolReranker:
+        """The directory as a reranker."""
+        return build(Spec("colbert", str(self.directory), (("device", "cpu"),)), cache=self.directory.parent / "cache")
+
+
+class TestColbertInMemory(TestColbert):
+    """`colbert`, where nothing may be kept."""
+
+    def make(self) -> Reranker | PoolReranker:
+        """The directory as a reranker."""
+        return build(Spec("colbert", str(self.directory), (("device", "cpu"),)))
+
+
 class TestKeywordReranker(RerankerContract):
     """The fake that needs no model."""
 
@@ -167,6 +199,45 @@ def test_contract_catches_broken_rerankers(scores: list[float]) -> None:
     """A reranker that returns too few scores, NaN, -inf, or scores by place in the pool does not pass."""
     with pytest.raises((AssertionError, RerankerError), match="score"):
         _Broken(scores).test_one_score_per_entry_in_pool_order()
+
+
+class _Listing(KeywordReranker):
+    """Puts a pool in one order: by keywords, then as it comes. A score is a place."""
+
+    listwise = True
+
+    def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
+        """Places from the end, in input order."""
+        shares = super().score(query, documents)
+        worst_first = sorted(range(len(shares)), key=lambda place: (shares[place], -place))
+        return [float(worst_first.index(place)) for place in range(len(shares))]
+
+
+class TestListwise(RerankerContract):
+    """A kind whose scores stand for a whole pool, so that a larger pool has other ones."""
+
+    def make(self) -> Reranker | PoolReranker:
+        """A fresh fake."""
+        return _Listing()
+
+
+class _ListwiseConstant(_Constant):
+    """Says that it puts pools in order, and gives two entries one place."""
+
+    listwise = True
+
+
+class _BrokenListwise(RerankerContract):
+    """The contract, put to a listwise reranker that breaks it."""
+
+    def make(self) -> Reranker | PoolReranker:
+        return _ListwiseConstant([3.0, 2.0, 1.0, 3.0, 0.0])
+
+
+def test_contract_catches_orders_that_are_none() -> None:
+    """A listwise kind gives each entry a place of its own."""
+    with pytest.raises(AssertionError, match="no equal scores"):
+        _BrokenListwise().test_duplicate_documents()
 
 
 class TestRemote(RerankerContract):

@@ -16,6 +16,10 @@ from shadowdiff.rerankers.spec import Options, Spec, parse, refuse_target
         ("onnx:models/v3,max_length=256", Spec("onnx", "models/v3", (("max_length", "256"),))),
         ("onnx:a,threads=2,input=body", Spec("onnx", "a", (("input", "body"), ("threads", "2")))),
         ("bedrock:cohere.rerank-v3-5:0", Spec("bedrock", "cohere.rerank-v3-5:0")),
+        (
+            "bedrock:arn:aws:bedrock:us-east-1::foundation-model/amazon.rerank-v1:0,profile=p",
+            Spec("bedrock", "arn:aws:bedrock:us-east-1::foundation-model/amazon.rerank-v1:0", (("profile", "p"),)),
+        ),
         ("tei:http://localhost:8080", Spec("tei", "http://localhost:8080")),
         ("tei:https://[::1]:8080/a%2Cb/", Spec("tei", "https://[::1]:8080/a,b/")),
         ("cohere:m,url=http://127.0.0.1:8080/v", Spec("cohere", "m", (("url", "http://127.0.0.1:8080/v"),))),
