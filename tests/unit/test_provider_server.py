@@ -53,7 +53,7 @@ def test_a_good_call(server: ProviderServer) -> None:
     answer = post(server, GOOD[server.name])
     assert answer.status_code == 200
     found = results(answer.json())
-    told: list[float] = [item.get("relevance_score", item.get("score")) for item in found]
+    told = [float(item["relevance_score"] if "relevance_score" in item else item["score"]) for item in found]
     assert told == sorted(told, reverse=True)
     assert told == [score("data", DOCUMENTS[item["index"]]) for item in found]
     assert dict(server.answered) == {("data", tuple(DOCUMENTS)): 1}
