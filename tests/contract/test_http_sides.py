@@ -64,6 +64,8 @@ class _Served:
 class TestScores(_Served, RerankerContract):
     """As any reranker."""
 
+    by_place = False
+
 
 @pytest.mark.usefixtures("served")
 class TestAsking(_Served, AsksContract):
