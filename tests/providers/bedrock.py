@@ -298,6 +298,7 @@ def bedrock_server() -> Iterator[Bedrock]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are two writes
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
