@@ -152,6 +152,11 @@ class Settings:
     file: Path | None = None
     """The shadowdiff.toml that was read."""
 
+    @property
+    def text_cache(self) -> Path | None:
+        """Where what is made of texts may be kept for the next command; None: nowhere."""
+        return self.cache if self.privacy.keeps_words else None
+
 
 def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings of this invocation.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO, runtime_checkable
 
 from shadowdiff.findings import Finding
-from shadowdiff.records import Asked, Entry, Pool, RecordedEntry, Session, SessionOutcome, Turn, Usage, Window
+from shadowdiff.records import Asked, Entry, Pool, Ranking, RecordedEntry, Session, SessionOutcome, Turn, Usage, Window
 from shadowdiff.runs import Run
 
 if TYPE_CHECKING:
@@ -291,6 +291,15 @@ class Truncates(Protocol):
 
 
 @runtime_checkable
+class PreparesEntries(Protocol):
+    """A Reranker whose share in each entry production computes once, when the entry is indexed, not at the query."""
+
+    def prepare_entries(self, documents: Sequence[str]) -> None:
+        """Have that share of these documents at hand, so that what is timed next is a query's own."""
+        ...
+
+
+@runtime_checkable
 class Checkable(Protocol):
     """A reranker that can say how it stands before it is used: credentials, reachability, quotas."""
 
@@ -335,6 +344,15 @@ class Fuses(Composed, Protocol):
 
     def fuse(self, turn: PooledTurn, scores: Sequence[Callable[[], Sequence[float]]]) -> Sequence[float]:
         """One score per pool entry out of the parts' scores, in the order of `parts`; each call may raise."""
+        ...
+
+
+@runtime_checkable
+class Cascades(Composed, Protocol):
+    """A PoolReranker of two parts, a gate and what ranks a turn in its place: planned as two rerankers."""
+
+    def needs_then(self, ranking: Ranking) -> bool:
+        """Whether a turn that the gate ranked like this is ranked by the second part."""
         ...
 
 

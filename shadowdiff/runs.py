@@ -280,6 +280,23 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoresHeld:
+    """What the score cache holds of one reranker."""
+
+    fingerprint: str
+    pairs: int
+    size_bytes: int
+    """Roughly, on the server's disk."""
+    oldest: datetime
+    """When the first of them was scored."""
+    newest: datetime
+    reranker: str | None = None
+    """What it is, where a stored run knows it."""
+    runs: int = 0
+    """Stored runs in which it is a side."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One replay: configuration, sides, summary."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -21,11 +23,14 @@ from shadowdiff.sources.postgres import PostgresSource
 from shadowdiff.store.ingest import ingest
 from shadowdiff.store.migrate import upgrade
 from shadowdiff.store.runs import RunStore
+from tests.warm import WarmPython
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "sample_sessions"
 MODEL = SAMPLE / "models" / "minilm-l6-v3"
 SHARED = ROOT.parent / "shared"
+SECONDS = 240
+"""What a command may take."""
 
 settings.register_profile("shadowdiff", deadline=None)
 settings.load_profile("shadowdiff")
@@ -181,20 +186,34 @@ def sample_source(sample_url: str) -> Iterator[PostgresSource]:
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """Runs the real command line in a subprocess, in an empty directory, without the caller's environment."""
+    return partial(run_cli, tmp_path)
 
-    def run(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Finished:
-        command = [sys.executable, "-m", "shadowdiff", *map(str, arguments)]
-        finished = subprocess.run(
-            command,
-            capture_output=True,
-            cwd=cwd or tmp_path,
-            env=clean_environment(tmp_path) | dict(env or {}),
-            timeout=240,
-            check=False,
-        )
-        return Finished(finished.returncode, finished.stdout.decode(), finished.stderr.decode())
 
-    return run
+def run_cli(
+    home: Path, *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Finished:
+    """One command in a process of its own, in `home` where nothing else is said.
+
+    With a variable that Python reads as it starts (PYTHONPATH, PYTHONHASHSEED), a
+    new Python is started; else the process is forked from one that is warm.
+    """
+    command, environment = list(map(str, arguments)), clean_environment(home) | dict(env or {})
+    if any(name.startswith("PYTHON") for name in env or {}):
+        started = [sys.executable, "-m", "shadowdiff", *command]
+        where = cwd or home
+        done = subprocess.run(started, capture_output=True, cwd=where, env=environment, timeout=SECONDS, check=False)
+        code, out, err = done.returncode, done.stdout, done.stderr
+    else:
+        code, out, err = warm_python().run(command, environment, cwd or home, SECONDS)
+    return Finished(code, out.decode(), err.decode())
+
+
+@cache
+def warm_python() -> WarmPython:
+    """This worker's."""
+    warm = WarmPython()
+    atexit.register(warm.stop)
+    return warm
 
 
 def clean_environment(home: Path) -> dict[str, str]:

@@ -97,8 +97,8 @@ class Invocation:
         engine = source_engine(self.source_url, self.settings.limits)
         if mapping.is_own:
             require_current(engine, "source", found=self._status(self.source_url, engine))
-        cache = self.settings.cache if self.settings.privacy.keeps_words else None
-        return PostgresSource(engine, mapping, retries=self._retries(self.source_url), cache_directory=cache)
+        retries, cache = self._retries(self.source_url), self.settings.text_cache
+        return PostgresSource(engine, mapping, retries=retries, cache_directory=cache)
 
     @cached_property
     def store(self) -> RunStore:

@@ -26,6 +26,7 @@ COMMANDS = {
     "export": "shadowdiff.cli.export",
     "optimize": "shadowdiff.cli.optimize",
     "rerankers": "shadowdiff.cli.rerankers",
+    "cache": "shadowdiff.cli.cache",
     "db": "shadowdiff.cli.db",
 }
 

@@ -151,13 +151,12 @@ def _built(invocation: Invocation, sides: SideOptions, config: RunConfig) -> tup
     from shadowdiff.replay.sides import build_sides, with_prices, with_production
 
     names = {**invocation.settings.rerankers, **sides.names}
-    privacy = invocation.settings.privacy
-    contenders = build_sides(
-        sides.baseline, sides.others, names, sides.min_scores, privacy, invocation.settings.providers
-    )
+    settings = invocation.settings
+    how_built = (settings.privacy, settings.providers, settings.text_cache)
+    contenders = build_sides(sides.baseline, sides.others, names, sides.min_scores, *how_built)
     said = {"asked": sides.production, "configured": sides.configured_production}
     config = with_production(config, contenders, names, **said)
-    return contenders, with_prices(config, contenders, invocation.settings.prices)
+    return contenders, with_prices(config, contenders, settings.prices)
 
 
 def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
@@ -260,7 +259,8 @@ def _stored_run(invocation: Invocation, name: str, *, retry_failed: bool) -> tup
     run, settings = invocation.store.get(name), invocation.settings
     if run.status is RunStatus.DONE and not retry_failed:
         raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
-    return run, rebuild_sides(run, settings.rerankers, settings.privacy, settings.providers)
+    how_built = (settings.privacy, settings.providers, settings.text_cache)
+    return run, rebuild_sides(run, settings.rerankers, *how_built)
 
 
 def _replay(

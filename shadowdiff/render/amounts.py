@@ -33,3 +33,12 @@ def bound(seconds: float) -> str:
 def number(amount: float) -> str:
     """A count, or what a provider counts in fractions: `1,204`, `0.5`."""
     return f"{amount:,.0f}" if amount == int(amount) else f"{amount:,.2f}"
+
+
+def file_size(size: float) -> str:
+    """Bytes in decimal units: `812 B`, `14.2 MB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.{DIGITS}g} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from dataclasses import asdict
+from datetime import UTC, datetime
 
+from shadowdiff.render.amounts import file_size
 from shadowdiff.render.text import cells, clip, fit, one_line
-from shadowdiff.runs import PairSummary, Run
+from shadowdiff.runs import PairSummary, Run, ScoresHeld
 
 GAP = "  "
+FINGERPRINT_CHARS = 12
+UNKNOWN_RERANKER = "– (in no stored run)"
 
 
 def runs_table(runs: Sequence[Run], width: int) -> str:
@@ -47,6 +51,36 @@ def rerankers_table(rows: Sequence[tuple[str, str, str, str]], names: Mapping[st
     if names:
         text += "\n" + _table([("name", "stands for"), *sorted(names.items())], width)
     return text
+
+
+def cache_table(held: Sequence[ScoresHeld], width: int) -> str:
+    """One line per reranker, and their sum: pairs, size, when the first and the last were scored, runs, what it is."""
+    if not held:
+        return "the score cache is empty\n"
+    head = ("fingerprint", "pairs", "size", "scored since", "until", "runs", "reranker")
+    pairs, size = sum(item.pairs for item in held), sum(item.size_bytes for item in held)
+    total = ("together", f"{pairs:,}", file_size(size), "", "", "", "")
+    return _table([head, *map(_held_row, held), total], width)
+
+
+def cache_json(held: Sequence[ScoresHeld]) -> str:
+    """The same as a JSON list, without the sum."""
+    listed = [
+        asdict(item) | {"oldest": _utc(item.oldest).isoformat(), "newest": _utc(item.newest).isoformat()}
+        for item in held
+    ]
+    return json.dumps(listed, indent=2) + "\n"
+
+
+def _held_row(item: ScoresHeld) -> tuple[str, ...]:
+    scored = (f"{_utc(item.oldest):%Y-%m-%d}", f"{_utc(item.newest):%Y-%m-%d}")
+    size = file_size(item.size_bytes)
+    called = item.reranker or UNKNOWN_RERANKER
+    return (item.fingerprint[:FINGERPRINT_CHARS], f"{item.pairs:,}", size, *scored, str(item.runs), called)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
 
 
 def _run_row(run: Run) -> tuple[str, ...]:

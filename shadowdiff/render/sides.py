@@ -81,7 +81,8 @@ def side_lines(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
     rows = [TableRow(row.label, [row.figure(side) for side in sides]) for row in ROWS if any(map(row.says, sides))]
     yield from table([side.label for side in sides], rows, width)
     yield from latency_bars({side.label: side.did.latency_histogram for side in sides}, width)
-    for note in [*_latency_notes(sides, summary), *_cost_notes(sides)]:
+    twice = [f"{run.baseline.label} was asked a second time, past the cache (--noise)"] if run.config.noise else []
+    for note in [*_latency_notes(sides, summary), *(twice if sides[0].was_asked else []), *_cost_notes(sides)]:
         yield from sentence(note, width, DIM)
     for failed in _failure_notes(sides):
         yield from sentence(failed, width, FAILED)
@@ -134,7 +135,8 @@ def _threads(side: SideFacts) -> Figure:
 def _asked_turns(side: SideFacts) -> Figure:
     if not side.was_asked:
         return Figure(NOT_KNOWN)
-    return share_of(side.did.asked_turns, side.did.ranked_turns + side.did.failed_turns)
+    asked, turns = side.did.asked_turns, side.did.ranked_turns + side.did.failed_turns
+    return share_of(asked, turns) if asked <= turns else Figure(f"{asked:,}")
 
 
 def _waited(side: SideFacts) -> Figure:
@@ -237,12 +239,21 @@ def _unasked(side: SideFacts) -> str:
     """Turns that cost nothing, told apart; nothing where every turn was asked for, or none was answered."""
     did, turns = side.did, side.did.ranked_turns + side.did.failed_turns
     if not did.asked_turns:
-        is_free = side.price is not None and did.ranked_turns == turns and did.cached_pairs == did.pairs
-        return f"{side.label}: every turn came from the cache; nobody was asked" if is_free and did.pairs else ""
+        return _unasked_at_all(side)
     others = _others(side, turns - did.asked_turns)
     what = "usage" if side.lacks_price else "cost"
     asked = f"the {counted(did.asked_turns, 'turn')} that {'was' if did.asked_turns == 1 else 'were'} asked for"
     return others and f"{what} of {side.label} counts {asked}; {others}"
+
+
+def _unasked_at_all(side: SideFacts) -> str:
+    """Why a side with a price cost nothing; nothing where it was asked in vain, or ranked nothing."""
+    did = side.did
+    if side.price is None or side.was_asked or did.failed_turns or not did.pairs:
+        return ""
+    if did.cached_pairs == did.pairs:
+        return f"{side.label}: every turn came from the cache; nobody was asked"
+    return f"{side.label}: nobody was asked for it: its scores came from the cache, or with another side's"
 
 
 def _others(side: SideFacts, turns: int) -> str:

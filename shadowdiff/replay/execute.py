@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,6 +33,7 @@ TURNS_PER_WINDOW = 64
 """Enough pairs to sort over and few enough statements; all texts of three windows are in memory at once."""
 MAX_SESSIONS = 256
 """In one window, however short they are."""
+REFUSED = "the provider refused (its words are not stored, as they may quote a text)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Replay:
 
     def _ended(self, run: Run, latencies: dict[str, Latency], status: RunStatus) -> Run:
         stopped = {each.side.label: why for each in self.contenders if (why := stopped_because(each.reranker))}
-        summary = summarise(run, self.store, latencies, stopped)
+        summary = summarise(run, self.store, latencies, self._stored_reasons(stopped, run.config))
         finished_at = datetime.now(UTC) if status is RunStatus.DONE else None
         self.store.finish(run.run_id, status, summary, finished_at)
         return replace(run, status=status, summary=summary, finished_at=finished_at)
@@ -156,6 +157,12 @@ class Replay:
     def _stored(self, session: ReplayedSession, config: RunConfig) -> ReplayedSession:
         """The session as the store may have it."""
         return self.redact_stored.replayed(session) if config.store_text else textless(session)
+
+    def _stored_reasons(self, reasons: Mapping[str, str], config: RunConfig) -> dict[str, str]:
+        """Why sides stopped, as the store may have it: a provider's words may quote what it was sent."""
+        if not config.store_text:
+            return dict.fromkeys(reasons, REFUSED)
+        return {label: self.redact_stored.text(why) for label, why in reasons.items()}
 
     def _drop_gone(self, run: Run, wanted: Sequence[str], sessions: Sequence[Session]) -> None:
         """Sessions deleted between planning and reading leave the plan, or the run could never be done."""

@@ -2,8 +2,9 @@
 
 What is timed is one call with texts (or recorded facts) in and a ranking out:
 not the database, not the retrieval of the pool, and never a share of a batch of
-many turns. The sides take turns, so
-that a noisy moment of the machine hits all of them alike.
+many turns. What production computes when it indexes an entry (the token vectors
+of late interaction) is at hand. The sides take turns, so that a noisy moment of
+the machine hits all of them alike.
 """
 
 from __future__ import annotations
@@ -13,15 +14,25 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from heapq import nsmallest
 
 from shadowdiff.latencies import histogram
-from shadowdiff.protocols import Accelerated, Composed, ListingReranker, PooledTurn, PoolReranker, Reranker, Threaded
+from shadowdiff.protocols import (
+    Accelerated,
+    Composed,
+    ListingReranker,
+    PooledTurn,
+    PoolReranker,
+    PreparesEntries,
+    Reranker,
+    Threaded,
+)
 from shadowdiff.ranking import rank_pool
 from shadowdiff.records import Ranking
 from shadowdiff.replay.score import guarded, has_no_text, reads_text
 from shadowdiff.replay.sides import Contender, asking_parts
-from shadowdiff.rerankers.scoring import score_turn
+from shadowdiff.rerankers.scoring import request_of, score_turn
 
 TURNS_FOR_P95 = 20
 """Below this a 95th percentile is just the slowest turn, so none is given."""
@@ -115,10 +126,18 @@ def _seconds(reranker: Reranker | PoolReranker, turn: PooledTurn) -> float | Non
     """What one call took, past every cache and with nothing to share it; None where it failed, as in a replay."""
     if reads_text(reranker) and has_no_text(turn):
         return None
+    _prepare_entries(reranker, turn)
     started = time.perf_counter()
     result = guarded(lambda: rank_pool(turn.pool, score_turn(reranker, turn).scores))
     taken = time.perf_counter() - started
     return taken if isinstance(result, Ranking) else None
+
+
+def _prepare_entries(reranker: Reranker | PoolReranker, turn: PooledTurn) -> None:
+    """Before the clock runs; what fails here fails in the call itself, too."""
+    for part in _with_parts(reranker):
+        if isinstance(part, PreparesEntries) and not isinstance(part, PoolReranker):
+            guarded(partial(part.prepare_entries, request_of(part, turn).documents))
 
 
 def _latency(reranker: Reranker | PoolReranker, calls: Sequence[float | None]) -> Latency:

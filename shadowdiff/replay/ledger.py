@@ -43,13 +43,15 @@ class Ledger:
         self._kept_at = time.monotonic()
 
     def look_up(self, works: Sequence[SideWork]) -> None:
-        """Ask the cache once per fingerprint. Raises StoreError."""
+        """Ask the cache once per fingerprint, for what is not known yet. Raises StoreError."""
         wanted: dict[str, set[bytes]] = defaultdict(set)
         for work in works:
             wanted[work.reranker.fingerprint].update(work.pair_keys if work.is_cached else ())
         for fingerprint, keys in wanted.items():
-            self._accounts[fingerprint] = Account(self._cache.cached_scores(fingerprint, sorted(keys)) if keys else {})
-        self._on_scored(sum(key in self.of(work).known for work in works for key in work.pair_keys))
+            account = self._accounts.setdefault(fingerprint, Account({}))
+            unknown = keys - account.known.keys() - account.fresh.keys()
+            account.known |= self._cache.cached_scores(fingerprint, sorted(unknown)) if unknown else {}
+        self._on_scored(sum(self._has(work, key) for work in works for key in work.pair_keys))
 
     def of(self, work: SideWork) -> Account:
         """The scores of the side's reranker."""
@@ -62,7 +64,7 @@ class Ledger:
 
     def lacks(self, work: SideWork) -> bool:
         """Whether there are any."""
-        return any(key not in self.of(work).known for key in work.pair_keys)
+        return not all(self._has(work, key) for key in work.pair_keys)
 
     def add(self, work: SideWork, scores: Scores) -> None:
         """Take fresh scores in, and pass them on to the cache every few seconds. Raises StoreError."""
@@ -99,6 +101,10 @@ class Ledger:
                 asks, self._asks = self._asks, []
             if unkept or asks:
                 self._cache.keep(unkept, asks)
+
+    def _has(self, work: SideWork, key: bytes) -> bool:
+        account = self.of(work)
+        return key in account.known or key in account.fresh
 
     def _add(self, work: SideWork, scores: Scores) -> None:
         account = self.of(work)

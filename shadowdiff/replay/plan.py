@@ -1,6 +1,7 @@
 """A window of turns through every side: no pair twice, sides with one model together, remote sides meanwhile.
 
-turns of a window ─┬─▶ sides that read recorded facts ───────────────────────────────▶ rankings
+turns of a window ─┬─▶ gates of cascades, which say what their second parts are to rank as well
+                   ├─▶ sides that read recorded facts ───────────────────────────────▶ rankings
                    └─▶ text sides ─▶ cache ─▶ what it lacks ─┬─▶ by engine: sorted over turns and sides
                                                              ├─▶ by provider: a turn a call, several at once
                                                              └─▶ by side: a few turns a call
@@ -17,8 +18,17 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from shadowdiff.errors import RerankerError
-from shadowdiff.protocols import Asks, EncodesPairs, Fuses, ListingReranker, PooledTurn, PoolReranker, Reranker
-from shadowdiff.ranking import rank_pool
+from shadowdiff.protocols import (
+    Asks,
+    Cascades,
+    EncodesPairs,
+    Fuses,
+    ListingReranker,
+    PooledTurn,
+    PoolReranker,
+    Reranker,
+)
+from shadowdiff.ranking import rank_pool, surfaced
 from shadowdiff.records import ScoreCounts
 from shadowdiff.replay.ahead import Ahead
 from shadowdiff.replay.asking import ask_for_turns
@@ -40,6 +50,7 @@ from shadowdiff.replay.score import (
 )
 from shadowdiff.replay.sides import scored_parts
 from shadowdiff.rerankers.network import network_of
+from shadowdiff.rerankers.parts import failure_of_part
 from shadowdiff.rerankers.scoring import score_turn
 from shadowdiff.store.runs import CachedScore
 
@@ -58,6 +69,8 @@ class SideTurns:
     reranker: Reranker | PoolReranker
     turns: Sequence[PooledTurn]
     label: str = ""
+    top_k: int = 10
+    """How many of its entries are shown."""
 
 
 def rank_turns(
@@ -100,22 +113,34 @@ class WindowPlan:
         """
         self._load = load
         self._budget = budget
-        self._players = [_Player(side) for side in sides]
-        self._works = [work for player in self._players for work in player.works.values()]
+        self._on_scored = on_scored
+        self._players = [_player(side) for side in sides]
         self._ledger = Ledger(cache, on_scored)
 
     def rank(self) -> list[list[RankResult]]:
         """Results per side and turn, in the order given. Raises StoreError; what a reranker raises is a result."""
-        self._ledger.look_up(self._works)
         try:
-            self._score_missing()
+            self._pass_gates()
+            self._score(self._players)
             return [player.results(self._ledger) for player in self._players]
         finally:
             self._ledger.keep()
 
-    def _score_missing(self) -> None:
+    def _pass_gates(self) -> None:
+        """What a cascade's second part has to rank is known once its gate has ranked: then all is scored together."""
+        cascades = [player for player in self._players if isinstance(player, _Cascade)]
+        self._score([cascade.gate for cascade in cascades])
+        for cascade in cascades:
+            self._on_scored(cascade.decide(self._ledger))
+
+    def _score(self, players: Sequence[_Player | _Cascade]) -> None:
+        works = [work for player in players for work in player.works.values()]
+        if works:
+            self._ledger.look_up(works)
+            self._score_missing([work for work in works if self._ledger.lacks(work)])
+
+    def _score_missing(self, missing: Sequence[SideWork]) -> None:
         """Remote sides wait for their answers while local ones compute."""
-        missing = [work for work in self._works if self._ledger.lacks(work)]
         for reranker in {id(work.reranker): work.reranker for work in missing}.values():
             self._load(reranker)
         tasks = _tasks(missing, self._ledger, self._budget)
@@ -132,13 +157,13 @@ class WindowPlan:
 
 
 class _Player:
-    """A side, with the work of every text reranker in it."""
+    """A side or a part of a cascade, with the work of every text reranker in it."""
 
-    def __init__(self, side: SideTurns) -> None:
+    def __init__(self, side: SideTurns, *, is_side: bool = True) -> None:
         self._reranker = side.reranker
         self._turns = side.turns
         self.works = {
-            place: SideWork(part, side.turns, side.label, is_side=part is side.reranker)
+            place: SideWork(part, side.turns, side.label, is_side=is_side and part is side.reranker)
             for place, part in enumerate(scored_parts(side.reranker))
             if not isinstance(part, PoolReranker)
         }
@@ -172,6 +197,50 @@ class _Player:
             raise failure
         account = ledger.of(work)
         return [item.score for item in work.scores(place, account.known, account.fresh)]
+
+
+class _Cascade:
+    """A side whose gate ranks every turn, and whose second part those on which the gate is not sure."""
+
+    def __init__(self, side: SideTurns, reranker: Cascades) -> None:
+        (self._gate_name, gate), (self._then_name, self._second) = reranker.parts
+        self._side = side
+        self._reranker = reranker
+        self.gate = _Player(replace(side, reranker=gate), is_side=False)
+        self.works: dict[int, SideWork] = {}
+        """Of the second part, once it is decided what that has to rank."""
+
+    def decide(self, ledger: Ledger) -> int:
+        """Let the gate rank; returns how many pairs that spares."""
+        self._gated = self.gate.results(ledger)
+        unsure = [place for place, result in enumerate(self._gated) if self._is_unsure(result)]
+        turns = [self._side.turns[place] for place in unsure]
+        self._then = _Player(replace(self._side, reranker=self._second, turns=turns), is_side=False)
+        self._unsure = {place: among for among, place in enumerate(unsure)}
+        self.works = self._then.works
+        return sum(len(turn.pool.entries) for place, turn in enumerate(self._side.turns) if place not in self._unsure)
+
+    def results(self, ledger: Ledger) -> list[RankResult]:
+        then = self._then.results(ledger)
+        return [self._result(place, gated, then) for place, gated in enumerate(self._gated)]
+
+    def _is_unsure(self, gated: RankResult) -> bool:
+        return isinstance(gated, RankedTurn) and self._reranker.needs_then(gated.ranking)
+
+    def _result(self, place: int, gated: RankResult, then: Sequence[RankResult]) -> RankResult:
+        if isinstance(gated, RerankerError):
+            return failure_of_part(self._gate_name, gated)
+        if place not in self._unsure:
+            return replace(gated, counts=replace(gated.counts, escalated=False))
+        reranked = then[self._unsure[place]]
+        if isinstance(reranked, RerankerError):
+            return failure_of_part(self._then_name, reranked)
+        shown, instead = (set(surfaced(turn.ranking, self._side.top_k)) for turn in (gated, reranked))
+        return replace(reranked, counts=replace(reranked.counts, escalated=True, altered=shown != instead))
+
+
+def _player(side: SideTurns) -> _Player | _Cascade:
+    return _Cascade(side, side.reranker) if isinstance(side.reranker, Cascades) else _Player(side)
 
 
 def _ranked_by_text(work: SideWork, place: int, ledger: Ledger) -> RankResult:

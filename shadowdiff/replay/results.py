@@ -165,6 +165,19 @@ def _taken(counts: ScoreCounts | None) -> dict[str, int]:
         "cached_pairs": counts.cached,
         "truncated_pairs": counts.truncated,
         "outside_pool": counts.outside_pool,
+        **_gated(counts),
+    }
+
+
+def _gated(counts: ScoreCounts) -> dict[str, int]:
+    """What a cascade's gate made of the turn; nothing where the side is none."""
+    if counts.escalated is None:
+        return {}
+    return {
+        "gated_turns": 1,
+        "escalated_turns": int(counts.escalated),
+        "spared_pairs": 0 if counts.escalated else counts.pairs,
+        "altered_turns": int(counts.altered),
     }
 
 
@@ -176,6 +189,9 @@ def _side_summary(sums: Counter[str], latency: Latency) -> SideSummary:
         cached_pairs=sums["cached_pairs"],
         truncated_pairs=sums["truncated_pairs"],
         outside_pool=sums["outside_pool"],
+        escalated_turns=sums["escalated_turns"] if sums["gated_turns"] else None,
+        spared_pairs=sums["spared_pairs"],
+        altered_turns=sums["altered_turns"],
         latency_turns=latency.turns,
         latency_failed_turns=latency.failed_turns,
         latency_p50_seconds=latency.p50_seconds,

@@ -27,6 +27,7 @@ class Retry:
     def __init__(self, contenders: Sequence[Contender], run: Run, cache: ScoreCache, budget: Budget) -> None:
         self._contenders = contenders
         self._noise = run.config.noise
+        self._top_k = run.config.top_k
         self._cache = cache
         self._budget = budget
 
@@ -51,12 +52,13 @@ class Retry:
             for label in [*(each.side.label for each in self._contenders), NOISE_SIDE]
         }
         sides = [
-            SideTurns(each.reranker, each.seen(turns[each.side.label]), each.side.label) for each in self._contenders
+            SideTurns(each.reranker, each.seen(turns[each.side.label]), each.side.label, self._top_k)
+            for each in self._contenders
         ]
         ranked = WindowPlan(sides, self._cache, budget=self._budget).rank()
         if self._noise:
             again = self._contenders[0]
-            sides.append(SideTurns(again.reranker, again.seen(turns[NOISE_SIDE]), NOISE_SIDE))
+            sides.append(SideTurns(again.reranker, again.seen(turns[NOISE_SIDE]), NOISE_SIDE, self._top_k))
             ranked.append(rank_anew(sides[-1], self._cache, lambda pairs: None, self._budget))
         return {
             (turn.turn.turn_id, side.label): result

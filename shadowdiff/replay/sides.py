@@ -5,12 +5,14 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from shadowdiff.config import PrivacySettings
 from shadowdiff.errors import ConfigError, OfflineError, SpecError
 from shadowdiff.privacy import NO_REDACTION, Redactor, redactor
 from shadowdiff.protocols import (
     Asks,
+    Cascades,
     Composed,
     Fuses,
     ListingReranker,
@@ -60,12 +62,14 @@ def build_sides(
     min_scores: Mapping[str, float],
     privacy: PrivacySettings = NO_PRIVACY,
     providers: Mapping[str, ProviderSettings] = NO_PROVIDERS,
+    cache: Path | None = None,
 ) -> tuple[Contender, ...]:
     """The baseline as A, the others as B, C, … in the order given. Raises ConfigError, SpecError.
 
     `names` are the short names of shadowdiff.toml, `min_scores` thresholds by label.
     `privacy` decides which sides are refused, and which see redacted texts;
-    `providers` how remote ones are asked.
+    `providers` how remote ones are asked; under `cache` they may keep what they
+    make of texts.
     """
     texts = [baseline, *others]
     if len(texts) > MAX_SIDES:
@@ -78,10 +82,19 @@ def build_sides(
     built = []
     for label, text in zip(labels, texts, strict=True):
         name, spec = resolve(text, names)
-        reranker = _built(label, spec, names, privacy, providers)
+        reranker = _built(label, spec, names, privacy, providers, cache)
+        _check_threshold(label, reranker, min_scores)
         side = Side(label, name, str(spec), reranker.fingerprint, min_scores.get(label))
         built.append(_contender(side, reranker, redact))
     return tuple(built)
+
+
+def _check_threshold(label: str, reranker: Reranker | PoolReranker, min_scores: Mapping[str, float]) -> None:
+    if label in min_scores and isinstance(reranker, Cascades):
+        raise ConfigError(
+            f"--min-score {label}: a cascade's scores are its gate's on some turns, another reranker's on the others; "
+            "no threshold fits both"
+        )
 
 
 class Loading:
@@ -112,7 +125,9 @@ def prepare(contenders: Sequence[Contender]) -> None:
 
 
 def scored_parts(reranker: Reranker | PoolReranker) -> list[Reranker | PoolReranker]:
-    """What is scored by itself: the parts of a fusion, else the reranker."""
+    """What is scored by itself: the parts of a fusion or a cascade, else the reranker."""
+    if isinstance(reranker, Cascades):
+        return [inner for _, part in reranker.parts for inner in scored_parts(part)]
     return [part for _, part in reranker.parts] if isinstance(reranker, Fuses) else [reranker]
 
 
@@ -220,11 +235,13 @@ def rebuild_sides(
     names: Mapping[str, str],
     privacy: PrivacySettings = NO_PRIVACY,
     providers: Mapping[str, ProviderSettings] = NO_PROVIDERS,
+    cache: Path | None = None,
 ) -> tuple[Contender, ...]:
     """The sides of a stored run. Raises ConfigError where one is, or sees, not what it was when the run began."""
     redact = redactor(privacy)
     contenders = tuple(
-        _contender(side, _built(side.label, parse(side.spec), names, privacy, providers), redact) for side in run.sides
+        _contender(side, _built(side.label, parse(side.spec), names, privacy, providers, cache), redact)
+        for side in run.sides
     )
     for contender in contenders:
         if contender.reranker.fingerprint != contender.side.fingerprint:
@@ -247,8 +264,9 @@ def _built(
     names: Mapping[str, str],
     privacy: PrivacySettings,
     providers: Mapping[str, ProviderSettings],
+    cache: Path | None,
 ) -> Reranker | PoolReranker:
     try:
-        return build(spec, names, offline=privacy.offline, providers=providers)
+        return build(spec, names, offline=privacy.offline, providers=providers, cache=cache)
     except OfflineError as error:
         raise OfflineError(f"side {label}: {error}") from error

@@ -99,6 +99,7 @@ class WindowRanker:
         self._budget = budget
         self._contenders = contenders
         self._noise = config.noise
+        self._top_k = config.top_k
         self._cache = cache
         self._load = load
         models = [c for c in contenders if any(not isinstance(p, PoolReranker) for p in scored_parts(c.reranker))]
@@ -131,7 +132,7 @@ class WindowRanker:
     def _passes(
         self, pooled: Sequence[PooledTurn], on_scored: Callable[[int], None]
     ) -> Iterator[tuple[str, list[RankResult]]]:
-        sides = [SideTurns(each.reranker, each.seen(pooled), each.side.label) for each in self._contenders]
+        sides = [SideTurns(each.reranker, each.seen(pooled), each.side.label, self._top_k) for each in self._contenders]
         ranked = WindowPlan(sides, self._cache, on_scored, self._load, self._budget).rank()
         yield from zip([side.label for side in sides], ranked, strict=True)
         if self._noise:

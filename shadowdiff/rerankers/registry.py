@@ -37,6 +37,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol
 
 from shadowdiff.errors import ConfigError, ShadowdiffError, SpecError
@@ -59,6 +60,8 @@ class BuildContext:
     """Builds another reranker, for kinds that are made of others."""
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
     """[providers] of shadowdiff.toml, by scheme; a scheme without has the defaults."""
+    cache: Path | None = None
+    """Where what is made of texts may be kept on this machine; None: nowhere."""
 
     def provider(self, scheme: str) -> ProviderSettings:
         """How the scheme's provider is to be asked."""
@@ -109,16 +112,21 @@ def build(
     *,
     offline: bool = False,
     providers: Mapping[str, ProviderSettings] = NO_PROVIDERS,
+    cache: Path | None = None,
 ) -> Reranker | PoolReranker:
     """The reranker that a spec names. Raises SpecError, ConfigError.
 
     Offline, one that would open a network connection is refused with an
     OfflineError before anything is asked of it, also as a part of another.
-    `providers` say how remote ones are asked, by scheme.
+    `providers` say how remote ones are asked, by scheme; under `cache` may be
+    kept what is made of texts.
     """
     point = _the_one(spec, names or {})
     context = BuildContext(
-        names or {}, lambda part: build(part, names, offline=offline, providers=providers), providers
+        names or {},
+        lambda part: build(part, names, offline=offline, providers=providers, cache=cache),
+        providers,
+        cache,
     )
     builder = _load(point)
     try:

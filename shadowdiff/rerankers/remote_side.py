@@ -75,7 +75,6 @@ class RemoteSide:
         self.spec = spec
         self.document_form = wording.document_form
         self.listwise = wording.listwise
-        self.concurrency = settings.concurrency
         self.network: Network | None = Network(address.host, sends_texts=True)
         self.fingerprint = _fingerprint(spec, wording)
         self._form = wording.form
@@ -84,6 +83,7 @@ class RemoteSide:
         self._settings = settings
         self._host = address.host
         self._asker = Asker(address.host, settings)
+        self.concurrency = self._asker.concurrency
         self._turn_fails = set(TURN_FAILS | PERHAPS_TURN_FAILS if endpoint.own else TURN_FAILS)
         self._lock = threading.RLock()
         self._opened: HttpCaller | None = None

@@ -6,19 +6,19 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from shadowdiff.errors import PlainRerankerError, RerankerError, ShadowdiffError, SpecError
+from shadowdiff.errors import SpecError
 from shadowdiff.fusion import RRF_K, fuse_ranks
 from shadowdiff.protocols import Need, Network, PooledTurn, PoolReranker, Prepares, Reranker
-from shadowdiff.ranking import rank_pool
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.network import joined, network_of
-from shadowdiff.rerankers.registry import BuildContext, resolve
+from shadowdiff.rerankers.parts import Part, build_part, rank_by_part
+from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.scoring import score_turn
 from shadowdiff.rerankers.spec import Options, Spec
 
 DESCRIPTION = "reciprocal rank fusion of others: rrf:cosine+bm25"
 
-Part = tuple[str, Reranker | PoolReranker]
+NO_NESTING = "rrf cannot fuse an rrf; name the parts themselves"
 
 
 class ReciprocalRankFusion:
@@ -47,7 +47,8 @@ class ReciprocalRankFusion:
     def fuse(self, turn: PooledTurn, scores: Sequence[Callable[[], Sequence[float]]]) -> Sequence[float]:
         """Fused scores out of the parts' own. Raises RerankerError naming the part that failed."""
         named = zip(self.parts, scores, strict=True)
-        fused = dict(fuse_ranks([_ranked(name, turn, found) for (name, _), found in named], self._k))
+        ranked = [list(rank_by_part(name, turn, found).ranks()) for (name, _), found in named]
+        fused = dict(fuse_ranks(ranked, self._k))
         return [fused.get(entry_id, -math.inf) for entry_id in turn.pool.entry_ids]
 
 
@@ -59,30 +60,8 @@ def build(spec: Spec, context: BuildContext) -> ReciprocalRankFusion:
     names = [name.strip() for name in spec.target.split("+")]
     if len(names) < 2 or not all(names):
         raise SpecError(f"'{spec}': rrf needs at least two parts with a + between them, as in rrf:cosine+bm25")
-    return ReciprocalRankFusion(spec, [(name, _build_part(spec, name, context)) for name in names], k)
-
-
-def _build_part(spec: Spec, name: str, context: BuildContext) -> Reranker | PoolReranker:
-    part = resolve(name, context.names)[1]
-    if part.options and name not in context.names:
-        raise SpecError(f"'{spec}': a part takes no options; give {name!r} a short name in shadowdiff.toml")
-    if part.scheme == spec.scheme:
-        raise SpecError(f"'{spec}': rrf cannot fuse an rrf; name the parts themselves")
-    return context.build(part)
+    return ReciprocalRankFusion(spec, [build_part(spec, name, context, NO_NESTING) for name in names], k)
 
 
 def _scores(reranker: Reranker | PoolReranker, turn: PooledTurn) -> Sequence[float]:
     return score_turn(reranker, turn).scores
-
-
-def _ranked(name: str, turn: PooledTurn, scores: Callable[[], Sequence[float]]) -> list[str]:
-    """The entries that the part ranks, best first."""
-    try:
-        ranking = rank_pool(turn.pool, scores())
-    except PlainRerankerError as error:
-        raise PlainRerankerError(f"part {name!r}: {error}") from error
-    except ShadowdiffError as error:
-        raise RerankerError(f"part {name!r}: {error}") from error
-    except Exception as error:  # plugins are strangers' code
-        raise RerankerError(f"part {name!r}: {type(error).__name__}: {error}") from error
-    return list(ranking.ranks())

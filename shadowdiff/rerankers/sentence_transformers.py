@@ -44,27 +44,15 @@ class LoadOptions:
     batch_size: int
 
 
-class SentenceTransformersReranker:
-    """Scores pairs by a cross-encoder's raw logit: order only."""
+class LibraryReranker:
+    """What kinds on a model of the library share: who it is, where it comes from, what it computes with."""
 
     def __init__(self, spec: Spec, options: LoadOptions) -> None:
         self.spec = spec
         self.document_form = dict(spec.options).get("input", TITLE_AND_BODY)
+        self.network = hub_network(spec.target)
         self._options = options
         self._directory = Path(spec.target).expanduser()
-        self.network = hub_network(spec.target)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Over a directory's files, or the commit of a model id, which is only known once it is loaded.
-
-        Raises ConfigError where it cannot be.
-        """
-        how = ("st/1", str(self._options.max_length), self._options.dtype, self.document_form)
-        if not self._directory.is_dir():
-            return fingerprint(*how, self.spec.target, self._commit)
-        files = _model_files(self._directory)
-        return fingerprint(*how, *(file.relative_to(self._directory).as_posix() for file in files), files=files)
 
     @property
     def threads(self) -> int:
@@ -84,6 +72,64 @@ class SentenceTransformersReranker:
     def prepare(self) -> None:
         """Load the model. Raises ConfigError."""
         self._model  # noqa: B018 a cached property
+
+    @cached_property
+    def _model(self) -> Any:
+        check_device(self._options.device)
+        respect_quota()
+        with quiet(), load_errors(self.spec):
+            model = self._loaded(
+                str(self._directory) if self._directory.is_dir() else self.spec.target,
+                local_files_only=self.network is None,
+                device=self._options.device,
+                revision=self._options.revision,
+                model_kwargs={"dtype": self._options.dtype},
+            )
+        self._fit(model)
+        return model
+
+    def _loaded(self, source: str, **options: Any) -> Any:
+        """The library's own object. Raises whatever the library does."""
+        raise NotImplementedError
+
+    def _fit(self, model: Any) -> None:
+        """Check it, and set how long its texts may be. Raises ConfigError."""
+        raise NotImplementedError
+
+    def _identified(self, *how: str) -> str:
+        """A fingerprint over a directory's files, or the commit of a model id, which is only known once it is loaded.
+
+        Raises ConfigError where it cannot be.
+        """
+        if not self._directory.is_dir():
+            return fingerprint(*how, self.spec.target, self._commit)
+        files = _model_files(self._directory)
+        return fingerprint(*how, *(file.relative_to(self._directory).as_posix() for file in files), files=files)
+
+    def _snapshot(self) -> Path | None:
+        """Where the files of a loaded model lie; None where the library does not say."""
+        if self._directory.is_dir():
+            return self._directory
+        hub: Any = import_module("huggingface_hub")
+        cache, revision = os.environ.get("SENTENCE_TRANSFORMERS_HOME"), self._options.revision
+        found = hub.try_to_load_from_cache(self.spec.target, "config.json", cache_dir=cache, revision=revision)
+        return Path(found).parent if isinstance(found, str) else None
+
+    @cached_property
+    def _commit(self) -> str:
+        """The commit hash of the snapshot that was loaded; what was asked for where there is none."""
+        self.prepare()
+        snapshot = self._snapshot()
+        return snapshot.name if snapshot else self._options.revision or "main"
+
+
+class SentenceTransformersReranker(LibraryReranker):
+    """Scores pairs by a cross-encoder's raw logit: order only."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the model, and of all that decides how it is used. Raises ConfigError where it cannot be loaded."""
+        return self._identified("st/1", str(self._options.max_length), self._options.dtype, self.document_form)
 
     def score(self, query: str, documents: Sequence[str]) -> Sequence[float]:
         """Logits in input order. Raises RerankerError where the query leaves no room for a document."""
@@ -130,38 +176,19 @@ class SentenceTransformersReranker:
         documents = [valid_unicode(document) for document in request.documents]
         return [_fitting(tokenizer, query, document, room, tokens) for document in documents]
 
-    @cached_property
-    def _commit(self) -> str:
-        """The commit hash of the snapshot that was loaded; what was asked for where there is none."""
-        hub: Any = import_module("huggingface_hub")
-        self.prepare()
-        cache, revision = os.environ.get("SENTENCE_TRANSFORMERS_HOME"), self._options.revision
-        found = hub.try_to_load_from_cache(self.spec.target, "config.json", cache_dir=cache, revision=revision)
-        return Path(found).parent.name if isinstance(found, str) else revision or "main"
-
-    @cached_property
-    def _model(self) -> Any:
+    def _loaded(self, source: str, **options: Any) -> Any:
         from sentence_transformers import CrossEncoder
 
-        _check_device(self._options.device)
-        _respect_quota()
-        source = str(self._directory) if self._directory.is_dir() else self.spec.target
-        with quiet(), load_errors(self.spec):
-            model = CrossEncoder(
-                source,
-                local_files_only=self.network is None,
-                device=self._options.device,
-                revision=self._options.revision,
-                model_kwargs={"dtype": self._options.dtype},
-            )
+        return CrossEncoder(source, **options)
+
+    def _fit(self, model: Any) -> None:
         if model.num_labels != 1:
-            raise ConfigError(f"{source} has {model.num_labels} outputs; a reranker has one logit per pair")
-        limits = (model.tokenizer.model_max_length, _positions(model.model.config), self._options.max_length)
+            raise ConfigError(f"{self.spec.target} has {model.num_labels} outputs; a reranker has one logit per pair")
+        limits = (model.tokenizer.model_max_length, positions(model.model.config), self._options.max_length)
         model.tokenizer.model_max_length = min(int(limit) for limit in limits if limit)
-        return model
 
 
-def _check_device(device: str | None) -> None:
+def check_device(device: str | None) -> None:
     """Raise ConfigError where a GPU is asked for and torch has none."""
     torch: Any = import_module("torch")
     if device and device.partition(":")[0] == "cuda" and not torch.cuda.is_available():
@@ -170,7 +197,7 @@ def _check_device(device: str | None) -> None:
         )
 
 
-def _respect_quota() -> None:
+def respect_quota() -> None:
     """No more threads than the cores that a container may use: torch counts the host's.
 
     Only ever fewer: torch itself takes a thread per physical core, and whoever
@@ -192,7 +219,7 @@ def _model_files(directory: Path) -> list[Path]:
     return sorted(file for file in files if not any(part[0] == "." for part in file.relative_to(directory).parts))
 
 
-def _positions(config: Any) -> int | None:
+def positions(config: Any) -> int | None:
     """How many tokens the model has position embeddings for, if it says."""
     positions: int | None = getattr(config, "max_position_embeddings", None)
     return positions - 2 if positions and config.model_type in PADDED_POSITIONS else positions
@@ -223,20 +250,30 @@ def _offsets(tokenizer: Any, text: str) -> list[tuple[int, int]]:
 def build(spec: Spec, context: BuildContext) -> SentenceTransformersReranker:
     """`st:MODEL[,device=…][,dtype=fp32|bf16|fp16][,max_length=N][,revision=…][,batch_size=32][,input=…]`."""
     options = Options(spec)
+    load = load_options(options)
+    options.finish()
+    require_model(spec)
+    return SentenceTransformersReranker(spec, load)
+
+
+def load_options(options: Options) -> LoadOptions:
+    """What every kind on a model of the library can be told. Raises SpecError."""
     dtype = options.choice("dtype", [*DTYPES, *DTYPES.values()], "fp32")
-    load = LoadOptions(
+    options.choice("input", FORMS, TITLE_AND_BODY)
+    return LoadOptions(
         device=options.text("device") or None,
         dtype=DTYPES.get(dtype, dtype),
         revision=options.text("revision") or None,
         max_length=options.integer("max_length", 0, minimum=8) or None,
         batch_size=options.integer("batch_size", BATCH_SIZE),
     )
-    options.choice("input", FORMS, TITLE_AND_BODY)
-    options.finish()
+
+
+def require_model(spec: Spec) -> None:
+    """Raise SpecError where the spec names no model, ConfigError where the library is missing."""
     if not spec.target:
-        raise SpecError("st needs a model: st:DIRECTORY or st:MODEL_ID")
-    require_extra()
-    return SentenceTransformersReranker(spec, load)
+        raise SpecError(f"{spec.scheme} needs a model: {spec.scheme}:DIRECTORY or {spec.scheme}:MODEL_ID")
+    require_extra(spec.scheme)
 
 
 def hub_network(model: str) -> Network | None:
@@ -246,12 +283,12 @@ def hub_network(model: str) -> Network | None:
     return Network(f"the Hugging Face hub, as there is no directory {model!r}", sends_texts=False)
 
 
-def require_extra() -> None:
+def require_extra(scheme: str = "st") -> None:
     """Raise ConfigError, saying what to install, where sentence-transformers is missing."""
     from importlib.util import find_spec
 
     if find_spec(EXTRA[0]) is None:
-        raise ConfigError(f"st: needs sentence-transformers; install it with: {install_hint(EXTRA[1])}")
+        raise ConfigError(f"{scheme}: needs sentence-transformers; install it with: {install_hint(EXTRA[1])}")
 
 
 @contextmanager
@@ -259,6 +296,8 @@ def load_errors(spec: Spec) -> Iterator[None]:
     """Turn whatever loading a model raises into a ConfigError."""
     try:
         yield
+    except ConfigError:
+        raise
     except Exception as error:  # the library's hub, safetensors and config errors share no base
         raise ConfigError(
             f"cannot load '{spec}': {first_line(error)}; give a local directory, or check the model id and the network"

@@ -121,6 +121,15 @@ class Options:
         """`true` or `false`."""
         return self.choice(key, ("true", "false"), "true" if default else "false") == "true"
 
+    def decimal(self, key: str) -> float | None:
+        """A number such as 0.05, not negative; None where the spec says nothing."""
+        value = self.text(key)
+        if key not in self._given:
+            return None
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+            raise SpecError(f"{key}={value} in '{self._spec}': must be a number such as 0.05, not negative")
+        return float(value)
+
     def finish(self) -> None:
         """Refuse options that were not asked for, naming those that exist."""
         unknown = sorted(set(self._given) - set(self._known))

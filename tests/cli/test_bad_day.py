@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from shadowdiff.database import store_engine
 from tests.cli.test_privacy import configure
+from tests.cli.test_replay import comparable
 from tests.conftest import Cli, clean_environment
 from tests.providers import Faults, ProviderServer
 from tests.providers.sides import KEYS
@@ -25,6 +26,8 @@ Json = dict[str, Any]
 MODEL = "cohere:rerank-v3.5"
 KILLS = 10
 SEED = 7
+SECONDS = 0.05
+"""A call's, where runs are killed."""
 
 
 def provider(url: str, **more: object) -> str:
@@ -52,13 +55,13 @@ def test_two_hundred_turns_on_a_bad_day(cli: Cli, database: Environment, tmp_pat
         assert summary["turns"] >= 200
         assert summary["failed_turns"] == 0
         assert set(server.answered.values()) == {1}
-        assert summary["sides"]["B"]["usage"]["calls"] == sum(server.answered.values())
+        assert summary["timing"]["B"]["calls"] == sum(server.answered.values())
         assert len(server.requests) > sum(server.answered.values()), "nothing went wrong at all"
         before = len(server.requests)
         again = replayed(cli, database, *arguments)
         assert len(server.requests) == before
     assert again["sessions"] == first["sessions"]
-    assert again["summary"]["sides"]["B"]["cost_usd"] == 0
+    assert again["summary"]["timing"]["B"]["cost_usd"] == 0
 
 
 def test_a_side_that_always_fails_disturbs_no_other(cli: Cli, database: Environment, tmp_path: Path) -> None:
@@ -125,7 +128,7 @@ def test_the_cap_is_kept(cli: Cli, database: Environment, tmp_path: Path) -> Non
 
 def test_killed_ten_times_and_resumed(cli: Cli, database: Environment, tmp_path: Path) -> None:
     """Kill -9 at random moments: the last JSON is the undisturbed one, and nothing stored is asked for again."""
-    with ProviderServer("cohere", seconds=0.05) as server:
+    with ProviderServer("cohere", seconds=SECONDS) as server:
         configure(tmp_path, provider(server.url, concurrency=2))
         arguments = ["--last", "25", "--pool", "5", "-A", "bm25", "-B", MODEL]
         undisturbed = replayed(cli, database, *arguments)
@@ -134,7 +137,8 @@ def test_killed_ten_times_and_resumed(cli: Cli, database: Environment, tmp_path:
         stored: list[tuple[int, set[str]]] = []
         resume: list[str] = []
         for _ in range(KILLS):
-            kill_after(moments.uniform(0.8, 3.0), resume or arguments, database, tmp_path)
+            kill_after(server, moments.randrange(1, 10), resume or arguments, database, tmp_path)
+            time.sleep(2 * SECONDS)  # what the killed process had sent is answered
             run_id, queries = asked_so_far(database, besides=undisturbed["run_id"])
             stored.append((len(server.requests), queries))
             resume = ["--resume", run_id] if run_id else []
@@ -144,27 +148,24 @@ def test_killed_ten_times_and_resumed(cli: Cli, database: Environment, tmp_path:
             final = json.loads(cli("show", "latest", "--format", "json", env=database).out)
         for place, queries in stored:
             assert not queries & {request.body["query"] for request in server.requests[place:]}
-    assert without_times(final) == without_times(undisturbed)
+    assert with_costs(final) == with_costs(undisturbed)
 
 
-def without_times(document: Json) -> Json:
-    """All that an interrupted run must share with an undisturbed one: not what it took, and from where."""
-    side = ("pairs", "ranked_turns", "failed_turns", "truncated_pairs", "cost_usd")
-    summary = document["summary"]
-    sides = {label: {key: it[key] for key in side} for label, it in summary["sides"].items()}
-    counts = {key: summary[key] for key in ("sessions", "turns", "failed_turns", "pairs")}
-    return {"sessions": document["sessions"], "sides": sides, **counts}
+def with_costs(document: Json) -> Json:
+    """All that an interrupted run must share with an undisturbed one: what it cost, too."""
+    costs = {label: side["cost_usd"] for label, side in document["summary"]["timing"].items()}
+    return comparable(document) | {"costs": costs}
 
 
-def kill_after(seconds: float, arguments: list[str], database: Environment, folder: Path) -> None:
-    """Start a replay and kill it after so long, unless it is done before."""
+def kill_after(server: ProviderServer, calls: int, arguments: list[str], database: Environment, folder: Path) -> None:
+    """Start a replay and kill it at some moment after so many more calls, unless it is done before."""
+    enough = len(server.requests) + calls
     command = [sys.executable, "-m", "shadowdiff", "replay", *arguments]
     env = clean_environment(folder) | database | KEYS
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, env=env, cwd=folder, **quiet) as process:  # type: ignore[call-overload]
-        deadline = time.monotonic() + seconds
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
+        while process.poll() is None and len(server.requests) < enough:
+            time.sleep(0.007)
         process.send_signal(signal.SIGKILL)
         process.wait()
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from shadowdiff.database import store_engine
 from tests.cli.test_privacy import PLANTED, REDACT, plant
-from tests.conftest import Cli
+from tests.conftest import Cli, MakeDatabase, run_cli
 
 Environment = dict[str, str]
 REPLAY = ("replay", "--last", "6", "--format", "json", "--full-rankings", "--latency", "0")
@@ -161,6 +161,14 @@ def test_turns_without_a_line_are_counted(cli: Cli, database: Environment, tmp_p
     assert "side B reads one.trec, which is not in the bundle: send it along" in bundle.err
 
 
+@pytest.fixture(scope="module")
+def one_run(make_database: MakeDatabase, sample_template: str, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Environment with a stored run, for what writes nothing to the database."""
+    env = {"SHADOWDIFF_DATABASE_URL": make_database(sample_template)}
+    assert run_cli(tmp_path_factory.mktemp("one"), "replay", "--last", "1", "--latency", "0", env=env).code == 0
+    return env
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -173,12 +181,11 @@ def test_turns_without_a_line_are_counted(cli: Cli, database: Environment, tmp_p
         ([], "Missing option '--format'"),
     ],
 )
-def test_refusals(cli: Cli, database: Environment, tmp_path: Path, arguments: list[str], expected: str) -> None:
+def test_refusals(cli: Cli, one_run: Environment, tmp_path: Path, arguments: list[str], expected: str) -> None:
     """One line, exit 2, and nothing written."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    assert cli("replay", "--last", "1", "--latency", "0", env=database).code == 0
-    finished = cli("export", *arguments, env=database)
+    finished = cli("export", *arguments, env=one_run)
     assert (finished.code, finished.out) == (2, "")
     assert expected in finished.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]

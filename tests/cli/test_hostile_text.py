@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from shadowdiff.database import parse_url
 from shadowdiff.render.text import UNSAFE
-from tests.conftest import Cli
+from tests.conftest import Cli, MakeDatabase, run_cli
 
 MARKUP = "[/b] [bold red]loud[/] :smile: [link=https://example.com]x[/link]"
 CLEAR = "\x1b[2J\x1b[H\x9b2J\x07\x08\x7f"
@@ -18,9 +19,11 @@ LONG = "ten kilobytes " * 800
 HOSTILE = [MARKUP, CLEAR, BIDI, LONG, "日本語のタイトル 👩‍👩‍👧‍👦 é́́́", "</script><img src=x onerror=alert(1)>"]
 
 
-@pytest.fixture
-def hostile(cli: Cli, empty_url: str, tmp_path: Path) -> dict[str, str]:
-    """A database whose every text field is hostile."""
+@pytest.fixture(scope="module")
+def hostile_template(
+    make_database: MakeDatabase, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """Name of a database whose every text field is hostile, loaded by the real command."""
     entries = [
         {"org_id": f"org {CLEAR}", "entry_id": f"e{n} {text[:200]}", "title": text, "body": f"{text} question"}
         for n, text in enumerate(HOSTILE * 3)
@@ -39,14 +42,18 @@ def hostile(cli: Cli, empty_url: str, tmp_path: Path) -> dict[str, str]:
     ]
     session: dict[str, Any] = {"session_id": f"s {BIDI} {MARKUP}", "org_id": f"org {CLEAR}", "tags": {CLEAR: BIDI}}
     session |= {"started_at": "2026-11-01T10:00:00Z", "turns": turns}
-    bundle = tmp_path / "bundle"
-    bundle.mkdir()
+    bundle, url = tmp_path_factory.mktemp("bundle"), make_database(migrated_template)
     (bundle / "kb_entries.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     (bundle / "sessions.jsonl").write_text(json.dumps(session) + "\n")
-    env = {"SHADOWDIFF_DATABASE_URL": empty_url}
-    loaded = cli("load", "bundle", env=env)
+    loaded = run_cli(bundle, "load", bundle, env={"SHADOWDIFF_DATABASE_URL": url})
     assert loaded.code == 0, loaded.err
-    return env
+    return str(parse_url(url).database)
+
+
+@pytest.fixture
+def hostile(make_database: MakeDatabase, hostile_template: str) -> dict[str, str]:
+    """Environment with a copy of it."""
+    return {"SHADOWDIFF_DATABASE_URL": make_database(hostile_template)}
 
 
 def raw(text: str) -> set[str]:

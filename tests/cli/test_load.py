@@ -19,27 +19,27 @@ MTRAG = SHARED / "data" / "mtrag"
 
 
 def cut_down(source: Path, target: Path, sessions: int) -> None:
-    """The first sessions of a bundle and every fourth entry."""
+    """The first sessions of a bundle and every twelfth entry."""
     target.mkdir()
     lines = (source / "sessions.jsonl").read_text(encoding="utf-8").splitlines()[:sessions]
     orgs = {json.loads(line)["org_id"] for line in lines}
     entries = [e for e in (source / "kb_entries.jsonl").read_text().splitlines() if json.loads(e)["org_id"] in orgs]
     (target / "sessions.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (target / "kb_entries.jsonl").write_text("\n".join(entries[::4]) + "\n", encoding="utf-8")
+    (target / "kb_entries.jsonl").write_text("\n".join(entries[::12]) + "\n", encoding="utf-8")
 
 
 @pytest.mark.skipif(not MTRAG.is_dir(), reason="needs the MTRAG conversations in ../shared/data/mtrag")
 def test_real_conversations_with_embeddings_computed_on_load(cli: Cli, empty_url: str, tmp_path: Path) -> None:
     """Loads, embeds, retrieves pools by cosine and diffs, without a word on stderr."""
-    cut_down(MTRAG, tmp_path / "bundle", sessions=6)
+    cut_down(MTRAG, tmp_path / "bundle", sessions=3)
     env = {"SHADOWDIFF_DATABASE_URL": empty_url}
     loaded = cli("load", "bundle", "--embedder", f"st:{get_model_path()}", env=env)
     assert (loaded.code, loaded.err) == (0, "")
     assert "embeddings of st:" in loaded.out
-    run = cli("replay", "--last", "6", "--pool-from", "cosine", "--format", "json", env=env)
+    run = cli("replay", "--last", "3", "--pool-from", "cosine", "--format", "json", env=env)
     assert (run.code, run.err) == (0, "")
     summary = json.loads(run.out)["summary"]
-    assert summary["sessions"] == 6
+    assert summary["sessions"] == 3
     assert summary["failed_turns"] == 0
     assert list(summary["pools"]) == ["cosine"]
 

@@ -14,7 +14,7 @@ from tests.conftest import MODEL, ROOT, Cli
 from tests.contract.tiny_models import save_bag_of_tokens
 
 Environment = dict[str, str]
-FEW = ("--last", "3", "--turns", "4", "--pool", "12", "--max-length", "48", "--top-k", "5")
+FEW = ("--last", "3", "--turns", "4", "--pool", "6", "--max-length", "32", "--top-k", "4")
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_the_sample_model_on_the_sample(cli: Cli, database: Environment, model: 
     document = json.loads(finished.out)
     assert [item["state"] for item in document["variants"]] == ["written", "refused", "written"]
     compared = document["comparison"]
-    assert (compared["turns"], compared["pairs"], compared["sessions"]) == (4, 48, 3)
+    assert (compared["turns"], compared["pairs"], compared["sessions"]) == (4, 24, 3)
     ways = {way["name"]: way for way in compared["ways"]}
     reference, fused, int8 = (ways[name]["measured"] for name in ("model.onnx, ort fp32", "fused, ort", "int8, ort"))
     assert (reference["overlap"], reference["speed_ratio"], reference["depends_on_mates"]) == (1.0, 1.0, False)

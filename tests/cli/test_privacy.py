@@ -213,7 +213,18 @@ def test_local_models_look_nothing_up(cli: Cli, database: Environment, guarded: 
     pytest.importorskip("sentence_transformers")
     save_tiny_cross_encoder(tmp_path / "tiny")
     configure(tmp_path, "[privacy]\noffline = true\n")
-    sides = ("-A", "cosine", "-B", f"onnx:{MODEL}", "-B", "st:tiny,device=cpu", "-B", "rrf:cosine+bm25", "-B", "served")
+    sides = (
+        "-A",
+        "cosine",
+        "-B",
+        f"onnx:{MODEL},max_length=32",
+        "-B",
+        "st:tiny,device=cpu",
+        "-B",
+        "rrf:cosine+bm25",
+        "-B",
+        "served",
+    )
     arguments = ("--last", "1", "--pool", "3", *sides, *QUICK)
     out = succeeded(cli("replay", *arguments, env=database | guarded))
     assert "st:tiny" in out

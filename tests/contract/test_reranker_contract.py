@@ -14,7 +14,7 @@ from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import Spec, parse
 from shadowdiff.testing import AskingReranker, FailingReranker, KeywordReranker, RemoteReranker, RerankerContract
 from tests.conftest import MODEL
-from tests.contract.tiny_models import save_tiny_cross_encoder
+from tests.contract.tiny_models import save_tiny_cross_encoder, save_tiny_late_interaction
 from tests.loopback import reranking_server
 
 RANKED_BY_FILE = ("e4", "e1", "e9", "e2")
@@ -24,6 +24,12 @@ RANKED_BY_FILE = ("e4", "e1", "e9", "e2")
 def tiny_cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory of a sentence-transformers cross-encoder."""
     return save_tiny_cross_encoder(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_late_interaction(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a late-interaction model."""
+    return save_tiny_late_interaction(tmp_path_factory.mktemp("late"))
 
 
 class _BuiltIn(RerankerContract):
@@ -60,6 +66,12 @@ class TestRrf(_BuiltIn):
 
     spec = parse("rrf:cosine+bm25+served")
     by_text = False
+
+
+class TestCascade(_BuiltIn):
+    """`cascade`, whose gate is sure of some of these turns only."""
+
+    spec = Spec("cascade", "gate=bm25", (("margin", "0.5"), ("then", f"onnx:{MODEL}")))
 
 
 class TestOnnx(_BuiltIn):
@@ -114,6 +126,26 @@ class TestSentenceTransformers(RerankerContract):
     def make(self) -> Reranker | PoolReranker:
         """The directory as a reranker."""
         return build(Spec("st", str(self.directory), (("device", "cpu"),)))
+
+
+class TestColbert(RerankerContract):
+    """`colbert`, with a tiny model of random weights, its vectors kept on disk from test to test."""
+
+    @pytest.fixture(autouse=True)
+    def _take_model(self, tiny_late_interaction: Path) -> None:
+        self.directory = tiny_late_interaction
+
+    def make(self) -> Reranker | PoolReranker:
+        """The directory as a reranker."""
+        return build(Spec("colbert", str(self.directory), (("device", "cpu"),)), cache=self.directory.parent / "cache")
+
+
+class TestColbertInMemory(TestColbert):
+    """`colbert`, where nothing may be kept."""
+
+    def make(self) -> Reranker | PoolReranker:
+        """The directory as a reranker."""
+        return build(Spec("colbert", str(self.directory), (("device", "cpu"),)))
 
 
 class TestKeywordReranker(RerankerContract):

@@ -65,6 +65,44 @@ def save_bag_of_tokens(
 
 def save_tiny_cross_encoder(directory: Path, *, labels: int = 1) -> Path:
     """A BERT of one layer, 64 positions and random weights, as sentence-transformers loads it."""
+    return _save_tiny_bert(directory, "BertForSequenceClassification", labels=labels)
+
+
+def save_tiny_encoder(directory: Path) -> Path:
+    """The same BERT without any head: a plain transformers model."""
+    return _save_tiny_bert(directory, "BertModel")
+
+
+def save_tiny_late_interaction(
+    directory: Path,
+    *,
+    expansion: dict[str, object] | None = None,
+    document_length: int | None = None,
+    similarity: str = "maxsim",
+    skipped: tuple[str, ...] = (".", ","),
+) -> Path:
+    """The same BERT under a projection to 8 dimensions, as MultiVectorEncoder saves it.
+
+    `expansion` is what queries are filled up with; tokens `skipped` in documents have no vector.
+    """
+    reason = "needs the extra sentence-transformers"
+    library: Any = pytest.importorskip("sentence_transformers", reason=reason)
+    modules: Any = pytest.importorskip("sentence_transformers.base.modules", reason=reason)
+    masks: Any = pytest.importorskip("sentence_transformers.multi_vector_encoder.modules", reason=reason)
+    bert = save_tiny_encoder(directory / "bert")
+    stack = [
+        modules.Transformer(str(bert), query_expansion=expansion, document_length=document_length),
+        modules.Dense(16, 8, bias=False, activation_function=None, module_input_name="token_embeddings"),
+        masks.MultiVectorMask(skiplist_words=list(skipped)),
+        modules.Normalize(module_input_name="token_embeddings"),
+    ]
+    prompts = {"query": "query: ", "document": "document: "}
+    model = library.MultiVectorEncoder(modules=stack, device="cpu", prompts=prompts, similarity_fn_name=similarity)
+    model.save_pretrained(str(directory / "model"), create_model_card=False)
+    return directory / "model"
+
+
+def _save_tiny_bert(directory: Path, kind: str, *, labels: int = 1) -> Path:
     reason = "needs the extra sentence-transformers"
     torch: Any = pytest.importorskip("torch", reason=reason)
     transformers: Any = pytest.importorskip("transformers", reason=reason)
@@ -79,8 +117,9 @@ def save_tiny_cross_encoder(directory: Path, *, labels: int = 1) -> Path:
         num_labels=labels,
         initializer_range=0.5,
     )
-    transformers.BertForSequenceClassification(config).save_pretrained(directory)
+    getattr(transformers, kind)(config).save_pretrained(directory)
     special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    special |= {"mask_token": "[MASK]"} if kind == "BertModel" else {}
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(MODEL / "tokenizer.json"), **special)
     tokenizer.save_pretrained(directory)
     return directory

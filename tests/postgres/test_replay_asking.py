@@ -198,3 +198,20 @@ def test_a_price_is_found_by_name_spec_or_the_spec_without_options() -> None:
     assert with_prices(CONFIG, [contender], {"asking:model": by_target}).prices == {"B": by_target}
     assert with_prices(CONFIG, [contender], {"asking:model": by_target, "managed": by_name}).prices == {"B": by_name}
     assert with_prices(CONFIG, [contender], {"asking": by_target}).prices == {}
+
+
+def test_a_provider_s_words_are_not_stored_where_texts_are_not(
+    sample_source: PostgresSource, sample_store: RunStore
+) -> None:
+    """Neither beside the turns nor in the summary: they may quote a query."""
+    side = failing_first(1, RefusedError("HTTP 400: cannot rank 'what do we pay Anna?'", "HTTP 400"))
+    run = carried_out(replay(sample_source, sample_store, side), replace(CONFIG, store_text=False))
+    told = [
+        failure.reason
+        for item in outcomes(run, sample_store)
+        for turn in item.turns
+        for failure in turn.replayed.failures
+    ]
+    assert set(told) == {"HTTP 400"}
+    assert "Anna" not in str(side_b(run).stopped)
+    assert side_b(run).stopped is not None

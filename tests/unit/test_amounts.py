@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadowdiff.render.amounts import bound, duration, number, usd
+from shadowdiff.render.amounts import bound, duration, file_size, number, usd
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,10 @@ def test_times_and_counts() -> None:
         "1000 s",
     ]
     assert [number(amount) for amount in (1204, 1204.0, 0.5, 1204.25)] == ["1,204", "1,204", "0.50", "1,204.25"]
+    assert [file_size(size) for size in (0, 812, 14_230_000, 999_600, 3.2e12)] == [
+        "0 B",
+        "812 B",
+        "14.2 MB",
+        "1 MB",
+        "3.2 TB",
+    ]

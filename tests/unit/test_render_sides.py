@@ -109,6 +109,12 @@ def test_a_night_from_the_cache_asks_nobody() -> None:
     assert "B: every turn came from the cache; nobody was asked" in text
 
 
+def test_a_side_that_shares_what_another_paid_for_says_so() -> None:
+    """A fusion beside its own part costs nothing by itself, which is no proof that it is free."""
+    run = side_changed(cached_run()[0], "B", cached_pairs=0)
+    assert "B: nobody was asked for it: its scores came from the cache, or with another side's" in drawn(run)
+
+
 def test_a_refused_side_says_why() -> None:
     """With the provider's words made visible."""
     text = drawn(refused_run()[0])
@@ -127,6 +133,15 @@ def test_latencies_say_how_they_were_measured() -> None:
     text = drawn(replace(remote, summary=replace(remote.summary, machine=None)))
     assert "latency: the run's own calls" in text
     assert "timed after" not in text
+
+
+def test_a_baseline_that_is_asked_twice_says_so() -> None:
+    """The noise pass is paid for like the first, so there are more turns asked for than turns."""
+    run = side_changed(costly_run(others=1)[0], "A", asked_turns=200, attempts=200, usage=Usage(200, 200))
+    text = drawn(replace(run, config=replace(run.config, noise=True)))
+    assert row(text, "turns asked for") == ["200", "40", "of", "100"]
+    assert "A was asked a second time, past the cache (--noise)" in text
+    assert "second time" not in drawn(run)
 
 
 def test_one_turn_is_one_turn() -> None:
