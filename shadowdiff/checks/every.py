@@ -59,5 +59,6 @@ CHECKS = (
     Check("store", "separation", storage.separation, ("connection", "mapping", "store")),
     Check("store", "disk", storage.disk),
     Check("store", "lexicons", storage.lexicons),
+    Check("store", "token vectors", storage.token_vectors),
 )
 """A check that builds on others names them: without them it is said to be skipped."""

@@ -15,6 +15,7 @@ from shadowdiff.database import database_errors, masked
 from shadowdiff.errors import StoreError
 from shadowdiff.findings import Finding, fail, ok, warn
 from shadowdiff.lexicons_kept import KeptLexicons
+from shadowdiff.rerankers.vectors_kept import KEPT_BYTES, kept_bytes, vectors_file
 from shadowdiff.store import migrate
 from shadowdiff.store.schema import SCHEMA
 
@@ -103,6 +104,16 @@ def lexicons(checkup: Checkup) -> Iterator[Finding]:
     if sizes:
         told = f"{len(sizes)} kept in {kept.root}; they take {_size(sum(sizes.values()))}"
         yield ok("lexicons", f"{told} of at most {_size(kept.most_bytes)}")
+
+
+def token_vectors(checkup: Checkup) -> Iterator[Finding]:
+    """What late interaction keeps of entries on this machine; nothing is said where nothing is kept."""
+    if checkup.settings.cache is None:
+        return
+    cache, taken = checkup.settings.cache, kept_bytes(checkup.settings.cache)
+    if taken:
+        told = f"kept in {vectors_file(cache)}; they take {_size(taken)} of at most {_size(KEPT_BYTES)}"
+        yield ok("token vectors", told)
 
 
 def room(directory: Path) -> Finding:

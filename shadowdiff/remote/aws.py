@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from shadowdiff.errors import ConfigError, RemoteError, TransientError, first_line
-from shadowdiff.remote.address import Address, checked_address
+from shadowdiff.remote.address import checked_address
 from shadowdiff.remote.aws_errors import error_of, failures
 from shadowdiff.remote.http import MOST_BYTES
 from shadowdiff.remote.lines import Line, Lines
@@ -161,7 +162,9 @@ class Bedrock:
             raise ConfigError(f"no way to {self.said}: {first_line(error)}") from error
         address = checked_address(client.meta.endpoint_url, settings, self._name)
         client.meta.events.register("before-send", self._send)
-        return _Opened(session, client, address, Lines(tls=address.tls, proxies=not address.loopback))
+        authorities = _authorities(session)
+        lines = Lines(tls=address.tls, proxies=not address.loopback, authorities=authorities)
+        return _Opened(session, client, lines)
 
     def _send(self, request: Any, **_: Any) -> Any:
         """The signed request over the line of this thread, as botocore's own kind of answer."""
@@ -226,7 +229,6 @@ class _Opened:
 
     session: Any
     client: Any
-    address: Address
     lines: Lines
 
 
@@ -248,6 +250,14 @@ def _service_models() -> Any:
 
 def _text(value: str | bytes) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def _authorities(session: Any) -> str | None:
+    """The file of AWS_CA_BUNDLE, or of `ca_bundle` in the AWS configuration. Raises ConfigError where it is none."""
+    found: str | None = session._session.get_config_variable("ca_bundle")  # noqa: SLF001 boto3 has no other way
+    if found and not Path(found).is_file():
+        raise ConfigError(f"AWS_CA_BUNDLE, or ca_bundle in the AWS configuration, names {found!r}, which is no file")
+    return found
 
 
 def _session(place: Place) -> Any:

@@ -65,9 +65,13 @@ class Line:
 class Lines:
     """The lines of one caller: taken, used and put back."""
 
-    def __init__(self, *, tls: bool, proxies: bool) -> None:
-        """`tls`: whether certificates will be asked for; `proxies`: whether those of the environment are used."""
+    def __init__(self, *, tls: bool, proxies: bool, authorities: str | None = None) -> None:
+        """`tls`: whether certificates will be asked for; `proxies`: whether those of the environment are used.
+
+        `authorities`: a file of those to trust, instead of the usual ones or SSL_CERT_FILE's.
+        """
         self._tls = tls
+        self._authorities = authorities
         self._proxies = proxies
         self._trust: ssl.SSLContext | None = None
         self._idle: list[Line] = []
@@ -111,10 +115,19 @@ class Lines:
         import httpx
 
         if self._trust is None:
-            self._trust = httpx.create_ssl_context() if self._tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._trust = self._trusting()
         return httpx.Client(
             verify=self._trust,
             trust_env=self._proxies,
             limits=httpx.Limits(max_connections=1, keepalive_expiry=KEEP_SECONDS),
             follow_redirects=False,
         )
+
+    def _trusting(self) -> ssl.SSLContext:
+        import httpx
+
+        if not self._tls:
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, and made at once
+        if self._authorities:
+            return ssl.create_default_context(cafile=self._authorities)
+        return httpx.create_ssl_context()

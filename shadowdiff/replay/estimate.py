@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from shadowdiff.errors import RerankerError
-from shadowdiff.protocols import Asks, PooledTurn, PoolReranker, Reranker, ScoreRequest, Source
+from shadowdiff.protocols import Asks, Cascades, PooledTurn, PoolReranker, Reranker, ScoreRequest, Source
 from shadowdiff.records import Usage
 from shadowdiff.replay.execute import read_windows
 from shadowdiff.replay.score import NoCache, SideWork, guarded, has_no_text, reads_text
@@ -184,6 +184,8 @@ def _text_parts(reranker: Reranker | PoolReranker) -> Iterator[Reranker]:
 
 
 def _is_asked_whole(contender: Contender) -> bool:
-    """Whether all that asks is asked for every turn that is not known."""
+    """Whether all that asks is asked for every turn that is not known: a cascade's gate spares its second part some."""
+    if isinstance(contender.reranker, Cascades):
+        return not asking_parts(contender.reranker.parts[1][1])
     parts = scored_parts(contender.reranker)
     return not any(isinstance(part, PoolReranker) and asking_parts(part) for part in parts)

@@ -48,7 +48,7 @@ from shadowdiff.replay.score import (
     reads_text,
     score_missing,
 )
-from shadowdiff.replay.sides import scored_parts
+from shadowdiff.replay.sides import asking_parts, scored_parts
 from shadowdiff.rerankers.network import network_of
 from shadowdiff.rerankers.parts import failure_of_part
 from shadowdiff.rerankers.scoring import score_turn
@@ -86,7 +86,7 @@ def rank_anew(side: SideTurns, cache: ScoreCache, on_scored: OnScored, budget: B
     A provider is asked a turn a call anyway, so its turns go out together.
     """
     uncached = Uncached(cache)
-    if any(isinstance(part, Asks) for part in scored_parts(side.reranker)):
+    if asking_parts(side.reranker):
         return WindowPlan([side], uncached, on_scored, budget=budget).rank()[0]
     results = []
     for turn in side.turns:

@@ -68,7 +68,7 @@ class KeptVectors:
     @property
     def file(self) -> Path:
         """Where the vectors of all models lie."""
-        return self.cache / FOLDER / FILE
+        return vectors_file(self.cache)
 
     def opened(self, texts: Sequence[bytes]) -> dict[bytes, TokenVectors]:
         """What is kept, by the texts' hashes; what is damaged is left out."""
@@ -124,10 +124,15 @@ class KeptVectors:
             self.file.unlink(missing_ok=True)
 
 
+def vectors_file(cache: Path) -> Path:
+    """Where token vectors are kept under a cache directory."""
+    return cache / FOLDER / FILE
+
+
 def kept_bytes(cache: Path) -> int:
-    """What the token vectors that are kept under a cache directory take on disk."""
+    """What those that are kept take on disk."""
     with contextlib.suppress(OSError):
-        return (cache / FOLDER / FILE).stat().st_size
+        return vectors_file(cache).stat().st_size
     return 0
 
 

@@ -19,6 +19,7 @@ from tests.providers.bedrock import (
     SECRET_KEY,
     TOKEN,
     Bedrock,
+    Got,
     Reply,
     bedrock_server,
     converse,
@@ -50,6 +51,12 @@ def aws(database: Environment) -> Environment:
 def configured(tmp_path: Path, server: Bedrock, *, before: str = "", more: str = "") -> None:
     """A shadowdiff.toml that sends all that is for Bedrock to the server."""
     configure(tmp_path, f'{before}[providers.bedrock]\nurl = "{server.url}"\nregion = "{REGION}"\n{more}')
+
+
+def prompt(got: Got) -> str:
+    """What an LLM was asked."""
+    text: str = got.body["messages"][0]["content"][0]["text"]
+    return text
 
 
 def test_every_side_replays_and_asks_nothing_twice(
@@ -89,10 +96,17 @@ def test_latency_and_cost_stand_in_the_summary(cli: Cli, aws: Environment, serve
     configured(tmp_path, server, more=prices)
     finished = cli("replay", "--last", "3", "-A", "bm25", "-B", RERANK, "-B", LLM, "--format", "json", *QUICK, env=aws)
     assert (finished.code, finished.err) == (0, "")
-    text = cli("replay", "--last", "3", "-A", "bm25", "-B", RERANK, "-B", LLM, "--no-cache", *QUICK, env=aws)
-    assert text.code == 0
-    assert "$" in text.out
-    assert "p95" in text.out
+    timing = json.loads(finished.out)["summary"]["timing"]
+    b, c = timing["B"], timing["C"]
+    assert b["calls"] == b["search_units"] == b["asked_turns"] == server.answered["Rerank"]
+    assert b["cost_usd"] == pytest.approx(0.002 * b["calls"])
+    assert c["calls"] == c["attempts"] == server.answered["Converse"]
+    assert c["input_tokens"] == sum(len(prompt(got)) // 4 for got in server.got if got.operation == "Converse")
+    assert c["cost_usd"] == pytest.approx((c["input_tokens"] + 5 * c["output_tokens"]) / 1e6)
+    assert b["latency_p50_seconds"] > 0 < c["latency_p50_seconds"]
+    shown = cli("show", json.loads(finished.out)["run_id"], env=aws)
+    assert shown.code == 0, shown.err
+    assert "$" in shown.out
 
 
 def test_nothing_planted_leaves(cli: Cli, aws: Environment, server: Bedrock, sample_url: str, tmp_path: Path) -> None:

@@ -70,6 +70,18 @@ def test_it_reads_well(cli: Cli, environment: dict[str, str]) -> None:
     assert max(map(len, ran.out.splitlines())) <= 80
 
 
+def test_it_tells_what_is_left_of_an_interrupted_run(cli: Cli, environment: dict[str, str]) -> None:
+    """What was asked for before the cap is not counted again."""
+    whole = forecast(cli, environment)
+    stopped = cli(*REPLAY, "--max-usd", str(whole["usd"] / 2), "--format", "json", env=environment)
+    assert stopped.code == 1
+    spent = json.loads(stopped.out)["summary"]["timing"]["B"]["cost_usd"]
+    left = cli("replay", "--resume", "latest", "--dry-run", "--format", "json", env=environment)
+    assert left.code == 0
+    assert json.loads(left.out)["usd"] == pytest.approx(whole["usd"] - 0.002 * calls_made(environment))
+    assert 0 < spent <= whole["usd"] / 2
+
+
 def test_without_a_provider_nothing_would_be_asked(cli: Cli, database: dict[str, str]) -> None:
     """Local sides are listed with their pairs."""
     ran = cli("replay", "--last", "2", "-A", "cosine", "-B", "bm25", "--dry-run", env=database)

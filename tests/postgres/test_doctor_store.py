@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from sqlalchemy import create_engine
 
 from shadowdiff.checks.checkup import Check, Checkup, examine
 from shadowdiff.database import parse_url
 from shadowdiff.findings import Finding, Status, ok
+from shadowdiff.rerankers.vectors_kept import KeptVectors, TokenVectors
 from tests.patients import Patient, examined, the_one
 
 OK, WARN, FAIL = Status
@@ -124,3 +126,13 @@ def test_a_check_that_breaks_is_a_failure_of_its_own(patient: Patient) -> None:
         ("b", "fine", OK, "as ever"),
         ("b", "not checked", WARN, "third: first did not pass"),
     ]
+
+
+def test_kept_token_vectors_are_told(patient: Patient, tmp_path: Path) -> None:
+    """Where they lie, and what they take of what they may; nothing where nothing is kept."""
+    at_first = patient.configured(cache=tmp_path).examine()
+    assert "token vectors" not in at_first
+    kept = KeptVectors(tmp_path, "model")
+    kept.keep({b"text": TokenVectors(np.zeros((20, 8), dtype=np.float32), False)})
+    found = the_one(patient.configured(cache=tmp_path).examine(), "token vectors", OK)
+    assert found.what == f"kept in {kept.file}; they take 0.0 MB of at most 2.1 GB"

@@ -17,6 +17,7 @@ from shadowdiff.records import Usage, Window
 from shadowdiff.replay.estimate import estimate
 from shadowdiff.replay.execute import Replay
 from shadowdiff.replay.sides import Contender
+from shadowdiff.rerankers.cascade import Cascade
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.rrf import ReciprocalRankFusion
 from shadowdiff.rerankers.spec import parse
@@ -118,6 +119,25 @@ def test_sides_that_share_a_reranker_ask_once(sample_source: PostgresSource, sam
     assert not found.sides[1].is_at_most
     replayed(contenders(first, fusion(second)), sample_source, sample_store, config())
     assert in_all(found) == used(first.requests) + used(second.requests)
+
+
+def test_a_cascade_asks_at_most_for_every_turn(sample_source: PostgresSource, sample_store: RunStore) -> None:
+    """What its gate will spare is not known beforehand; what a gate asks itself is."""
+
+    def cascade(*, gate_asks: bool) -> tuple[Cascade, AskingReranker]:
+        asking, cosine = AskingReranker(), build(parse("cosine"))
+        gate, then = (asking, cosine) if gate_asks else (cosine, asking)
+        return Cascade(parse("cascade"), ("gate", gate), ("then", then), 0.2, 1), asking
+
+    side, asking = cascade(gate_asks=False)
+    found = forecast(contenders(build(parse("cosine")), side), sample_source, sample_store, config())
+    replayed(contenders(build(parse("cosine")), side), sample_source, sample_store, config())
+    assert found.sides[1].is_at_most
+    assert found.sides[1].usage is not None
+    assert 0 < used(asking.requests).calls < found.sides[1].usage.calls == found.turns
+    side, asking = cascade(gate_asks=True)
+    found = forecast(contenders(build(parse("cosine")), side), sample_source, None, config())
+    assert not found.sides[1].is_at_most
 
 
 def test_only_what_failed_is_left_to_ask(sample_source: PostgresSource, sample_store: RunStore) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ ACCESS_KEY, SECRET_KEY, TOKEN = (
     "planted/secret+key/0000000000000000000001",
     "planted-session-token",
 )
+API_KEY = "planted-bedrock-api-key"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": ACCESS_KEY,
     "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -142,6 +144,7 @@ class Bedrock:
     def __init__(self) -> None:
         self.url = ""
         self.page_size = 1_000
+        self.takes_keys = False
         self.got: list[Got] = []
         self.answered: Counter[str] = Counter()
         """Good answers, by operation: what AWS would charge for."""
@@ -158,7 +161,7 @@ class Bedrock:
 
     def reply(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """What a request gets."""
-        if not signed_well(path, headers, body):
+        if not (self._holds_key(path, headers) or signed_well(path, headers, body)):
             return error("InvalidSignatureException", 403, f"The request signature does not match; it was {headers}")(
                 self, Reply(b"")
             )
@@ -174,6 +177,10 @@ class Bedrock:
         with self.lock:
             self.answered[operation] += reply.status == 200 and not reply.cut
         return reply
+
+    def _holds_key(self, path: str, headers: Mapping[str, str]) -> bool:
+        """Whether it is for a model, and has a Bedrock API key instead of a signature."""
+        return self.takes_keys and path.startswith("/model/") and headers.get("Authorization") == f"Bearer {API_KEY}"
 
 
 def share(query: str, document: str) -> float:
@@ -292,12 +299,14 @@ ANSWERS: dict[str, Callable[[Bedrock, Json], Json]] = {"Rerank": _rerank, "Invok
 
 
 @contextmanager
-def bedrock_server() -> Iterator[Bedrock]:
-    """A server of one's own, on a free port."""
+def bedrock_server(tls: ssl.SSLContext | None = None) -> Iterator[Bedrock]:
+    """A server of one's own, on a free port; over TLS, it takes Bedrock API keys as well."""
     bedrock = Bedrock()
+    bedrock.takes_keys = tls is not None
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body are two writes
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -313,7 +322,7 @@ def bedrock_server() -> Iterator[Bedrock]:
         def handle(self) -> None:
             try:
                 super().handle()
-            except ConnectionError:  # the client has given up
+            except (ConnectionError, ssl.SSLError):  # the client has given up
                 self.close_connection = True
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 the library's name
@@ -321,9 +330,11 @@ def bedrock_server() -> Iterator[Bedrock]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    bedrock.url = f"http://127.0.0.1:{server.server_port}"
+    bedrock.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     try:
         yield bedrock
     finally:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
+import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
+import trustme
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
-from shadowdiff.errors import RefusedError, RemoteError, ThrottledError, TransientError
+from shadowdiff.errors import ConfigError, RefusedError, RemoteError, ThrottledError, TransientError
 from shadowdiff.protocols import PairScores, ScoreRequest
 from shadowdiff.remote.aws_errors import KINDS
 from shadowdiff.remote.settings import ProviderSettings
@@ -218,19 +222,55 @@ def test_a_wrong_key_is_refused(server: Bedrock, monkeypatch: pytest.MonkeyPatch
     assert "renew the AWS credentials" in str(found)
 
 
-def test_a_bedrock_api_key_is_used_where_boto3_uses_it(server: Bedrock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the models themselves, and over TLS only, as boto3 has it; the Rerank API wants a signature, and says so."""
+@pytest.fixture
+def authority(tmp_path: Path) -> trustme.CA:
+    """An authority of this test's own; its certificate lies in authority.pem."""
+    made = trustme.CA()
+    made.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    return made
+
+
+@pytest.fixture
+def tls_server(authority: trustme.CA) -> Iterator[Bedrock]:
+    """A server whose certificate is that authority's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with bedrock_server(context) as running:
+        yield running
+
+
+def test_a_bedrock_api_key_is_used_where_boto3_uses_it(
+    tls_server: Bedrock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the models themselves; the Rerank API wants a signature, and says so."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "planted-bearer-token")
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", aws.API_KEY)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "authority.pem"))
     for operation in ("InvokeModel", "Converse"):
-        reranker = side(server, operation)
-        assert "HTTPS endpoint" in str(failure(reranker))
+        reranker = side(tls_server, operation)
+        assert isinstance(reranker.ask(REQUEST).found, PairScores)
         assert "found (AWS_BEARER_TOKEN_BEDROCK)" in " ".join(finding.what for finding in reranker.check(online=False))
-    reranker = side(server, "Rerank")
+        tls_server.fail(error("AccessDeniedException", 403, f"not with {aws.API_KEY}"))
+        assert "not with [secret]" in str(failure(reranker))
+    reranker = side(tls_server, "Rerank")
     assert "there are no AWS credentials" in str(failure(reranker))
     assert "none in the environment" in " ".join(finding.what for finding in reranker.check(online=False))
-    assert not server.got
+
+
+def test_authorities_are_those_of_the_aws_configuration(
+    tls_server: Bedrock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS_CA_BUNDLE counts, as it does for boto3; without it, nobody vouches for the server, and nothing is sent."""
+    refused = failure(side(tls_server))
+    assert isinstance(refused, RefusedError)
+    assert "certificate that is not trusted" in str(refused)
+    assert not tls_server.got
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+    assert isinstance(side(tls_server).ask(REQUEST).found, PairScores)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "nothing.pem"))
+    with pytest.raises(ConfigError, match="which is no file"):
+        side(tls_server).prepare()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -245,3 +285,18 @@ def test_several_threads_ask_at_once(server: Bedrock, operation: str) -> None:
         assert isinstance(answer.found, PairScores), answer.found
         assert answer.found.scores[1] == min(answer.found.scores)
     assert server.answered[operation] == 24
+
+
+def test_a_bad_day_loses_nothing_and_pays_for_nothing_twice(server: Bedrock) -> None:
+    """Throttled at 30% of calls and broken at 5%: every request is answered, and exactly once."""
+    draw = random.Random(7)  # noqa: S311 a plan, not a secret
+    faults = [(0.30, error("ThrottlingException", 429)), (0.35, error("InternalServerException", 500))]
+    places = [draw.random() for _ in range(400)]
+    server.fail(*(next((fault for share, fault in faults if place < share), None) for place in places))
+    reranker = side(server, retries=12, requests_per_minute=60_000.0)
+    requests = [ScoreRequest(f"word{number}", (f"word{number}", "none")) for number in range(60)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(reranker.ask, requests))
+    assert all(answer.found == PairScores((1.0, 0.0), (False, False)) for answer in answers)
+    assert server.answered["Rerank"] == sum(answer.asked.usage.calls for answer in answers) == 60
+    assert len(server.got) == sum(answer.asked.attempts for answer in answers) > 60

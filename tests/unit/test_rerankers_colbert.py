@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from shadowdiff.rerankers.colbert import LateInteractionReranker, maxsim
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import Spec, parse
 from shadowdiff.testing import make_turn
+from tests.conftest import clean_environment
 from tests.contract.tiny_models import save_tiny_encoder, save_tiny_late_interaction
 
 QUERY = "how is data encrypted"
@@ -277,6 +281,40 @@ def test_a_model_id_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(OfflineError, match=r"'colbert:acme/late' would contact the Hugging Face hub"):
         build(spec, offline=True)
     assert colbert_of(tmp_path).network is None
+
+
+def test_model_ids(tiny: Path, tmp_path: Path) -> None:
+    """A model id is its commit, by revision too; one without projection is refused; stderr stays empty."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    for name, directory in (("late", tiny), ("plain", save_tiny_encoder(tmp_path / "plain"))):
+        repository = tmp_path / "hub" / "hub" / f"models--acme--{name}"
+        shutil.copytree(directory, repository / "snapshots" / commit)
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text(commit)
+    environment = clean_environment(tmp_path) | {"HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
+    finished = subprocess.run(
+        [sys.executable, "-c", MODEL_IDS], env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.splitlines()[:2] == [commit, "same fingerprint"]
+    assert finished.stdout.splitlines()[2].startswith("acme/plain has no projection for late interaction")
+    assert finished.stderr == ""
+
+
+MODEL_IDS = """
+from shadowdiff.errors import ConfigError
+from shadowdiff.rerankers.registry import build
+from shadowdiff.rerankers.spec import parse
+found = build(parse("colbert:acme/late"))
+found.score("how", ["data " * 90, ""])
+print(found._commit)
+pinned = build(parse(f"colbert:acme/late,revision={found._commit}"))
+print("same fingerprint" if pinned.fingerprint == found.fingerprint else "another fingerprint")
+try:
+    build(parse("colbert:acme/plain")).prepare()
+except ConfigError as error:
+    print(error)
+"""
 
 
 def test_options(tiny: Path) -> None:
