@@ -13,7 +13,7 @@ from shadowdiff import __version__
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.errors import ExitCode, ShadowdiffError
 
-COLLECTED_AFTER = 50_000, 20, 20
+COLLECTED_AFTER = 50_000, 10, 10
 """Objects, and collections of younger ones, after which Python looks for circles of objects."""
 COMMANDS = {
     "demo": "shadowdiff.cli.demo",
