@@ -29,7 +29,7 @@ class EntryVectors:
         """The vectors of each distinct text. Raises what the model raises."""
         keys = {text: hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts}
         found = {key: self._held[key] for key in keys.values() if key in self._held}
-        if self._kept is not None:
+        if self._kept is not None and len(found) < len(keys):
             found |= self._kept.opened([key for key in keys.values() if key not in found])
         missing = {text: key for text, key in keys.items() if key not in found}
         if missing:
