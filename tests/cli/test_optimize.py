@@ -14,7 +14,7 @@ from tests.conftest import MODEL, ROOT, Cli
 from tests.contract.tiny_models import save_bag_of_tokens
 
 Environment = dict[str, str]
-FEW = ("--last", "3", "--turns", "4", "--pool", "6", "--max-length", "32", "--top-k", "4")
+FEW = ("--last", "3", "--turns", "4", "--pool", "6", "--max-length", "64", "--top-k", "4")
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from tests.pace import slow_reranker
 
 Environment = dict[str, str]
 Json = dict[str, Any]
-ONNX = f"onnx:{MODEL},max_length=32"
-"""The sample model; what it reads of an entry does not matter here."""
+ONNX = f"onnx:{MODEL},max_length=96"
+"""The sample model, reading every query and the beginning of each entry."""
 QUICK = ("--latency", "0")
 
 
