@@ -25,6 +25,7 @@ def model(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_the_sample_model_on_the_sample(cli: Cli, database: Environment, model: Path) -> None:
     """Every way has figures or a reason; fused ranks as the model does; what is recommended can be replayed."""
     finished = cli("optimize", model, *FEW, "--format", "json", env=database)
