@@ -36,6 +36,12 @@ settings.register_profile("shadowdiff", deadline=None)
 settings.load_profile("shadowdiff")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests first, whatever the order drawn: else one worker waits at the end for the other's last."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is remembered of this machine, and models as OpenVINO compiles them, stay out of the user's cache."""

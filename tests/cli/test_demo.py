@@ -25,6 +25,7 @@ def servers(home: str) -> list[psutil.Process]:
     return [process for process in running if any(home in part for part in process.info["cmdline"] or [])]
 
 
+@pytest.mark.slow
 def test_demo_from_nothing_and_again(cli: Cli, home: dict[str, str]) -> None:
     """Starts its own Postgres, loads the sample, diffs sessions side by side; the second time from the cache."""
     arguments = ("demo", "--last", "1")

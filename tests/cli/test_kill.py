@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from shadowdiff.database import store_engine
 from shadowdiff.runs import Run, RunStatus
 from shadowdiff.store.runs import RunStore
@@ -23,6 +25,7 @@ LONGEST_LIFE = 3.0
 """Seconds; some are killed before they have done anything, some in mid-window, some while storing."""
 
 
+@pytest.mark.slow
 def test_killed_at_ten_random_moments_and_resumed(cli: Cli, database: Environment, tmp_path: Path) -> None:
     """A model and a slow plugin; every life is cut short at random; the last one ends in the undisturbed JSON."""
     database = database | slow_reranker(tmp_path / "plugin")

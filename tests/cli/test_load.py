@@ -28,6 +28,7 @@ def cut_down(source: Path, target: Path, sessions: int) -> None:
     (target / "kb_entries.jsonl").write_text("\n".join(entries[::12]) + "\n", encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not MTRAG.is_dir(), reason="needs the MTRAG conversations in ../shared/data/mtrag")
 def test_real_conversations_with_embeddings_computed_on_load(cli: Cli, empty_url: str, tmp_path: Path) -> None:
     """Loads, embeds, retrieves pools by cosine and diffs, without a word on stderr."""

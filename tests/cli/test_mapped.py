@@ -20,7 +20,7 @@ FREE = ("-A", "cosine", "-B", "bm25", "-B", "served")
 SHOWN = ("--top-k", "5", "--latency", "0", "--format", "json", "--full-rankings")
 CASES = [
     ("--last", "8", *FREE),
-    ("--last", "2", *FREE, "-B", f"onnx:{MODEL},max_length=32", "--pool", "6"),
+    ("--last", "2", *FREE, "-B", f"onnx:{MODEL},max_length=96", "--pool", "6"),
     ("--last", "8", *FREE, "--pool-from", "cosine"),
     ("--last", "4", "--since", "2026-11-01", "--until", "2026-11-19", *FREE, "--pool-from", "hybrid"),
 ]

@@ -14,7 +14,7 @@ from tests.conftest import MODEL, ROOT, Cli
 from tests.contract.tiny_models import save_bag_of_tokens
 
 Environment = dict[str, str]
-FEW = ("--last", "3", "--turns", "4", "--pool", "6", "--max-length", "32", "--top-k", "4")
+FEW = ("--last", "3", "--turns", "4", "--pool", "6", "--max-length", "64", "--top-k", "4")
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def model(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_the_sample_model_on_the_sample(cli: Cli, database: Environment, model: Path) -> None:
     """Every way has figures or a reason; fused ranks as the model does; what is recommended can be replayed."""
     finished = cli("optimize", model, *FEW, "--format", "json", env=database)

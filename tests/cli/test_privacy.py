@@ -217,7 +217,7 @@ def test_local_models_look_nothing_up(cli: Cli, database: Environment, guarded: 
         "-A",
         "cosine",
         "-B",
-        f"onnx:{MODEL},max_length=32",
+        f"onnx:{MODEL},max_length=96",
         "-B",
         "st:tiny,device=cpu",
         "-B",

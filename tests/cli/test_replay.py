@@ -21,8 +21,8 @@ from tests.pace import slow_reranker
 
 Environment = dict[str, str]
 Json = dict[str, Any]
-ONNX = f"onnx:{MODEL},max_length=32"
-"""The sample model; what it reads of an entry does not matter here."""
+ONNX = f"onnx:{MODEL},max_length=96"
+"""The sample model, reading every query and the beginning of each entry."""
 QUICK = ("--latency", "0")
 
 
@@ -246,6 +246,7 @@ def test_a_closed_pipe_is_no_failure(database: Environment, tmp_path: Path) -> N
         assert process.stderr.read() == b""
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_computed_and_resume_ends_alike(cli: Cli, database: Environment, tmp_path: Path) -> None:
     """Interrupted: exit 130, says how to go on. Resumed: the same figures as an undisturbed run."""
     arguments = ["--last", "24", "-A", "cosine", "-B", "slow", *QUICK]

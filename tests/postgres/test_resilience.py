@@ -78,6 +78,7 @@ def comparable(output: str) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in {"run_id", "started_at", "finished_at"}}
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_and_comes_back_changes_no_result(
     own_server: OwnServer, cli: Cli, tmp_path: Path
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_server_that_is_killed_and_comes_back_changes_no_result(
     assert comparable(out.decode()) == comparable(undisturbed.out)
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_away_ends_the_run_and_loses_nothing(
     own_server: OwnServer, cli: Cli, tmp_path: Path
 ) -> None:
