@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from threading import Lock
 
 import pytest
 from hypothesis import settings
@@ -195,22 +196,30 @@ def cli(tmp_path: Path) -> Cli:
     return partial(run_cli, tmp_path)
 
 
+WARM = Lock()
+"""Held while the warm Python runs a command: it runs one at a time."""
+
+
 def run_cli(
     home: Path, *arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Finished:
     """One command in a process of its own, in `home` where nothing else is said.
 
-    With a variable that Python reads as it starts (PYTHONPATH, PYTHONHASHSEED), a
-    new Python is started; else the process is forked from one that is warm.
+    With a variable that Python reads as it starts (PYTHONPATH, PYTHONHASHSEED), or
+    beside another command, a new Python is started; else the process is forked from
+    one that is warm.
     """
     command, environment = list(map(str, arguments)), clean_environment(home) | dict(env or {})
-    if any(name.startswith("PYTHON") for name in env or {}):
+    if any(name.startswith("PYTHON") for name in env or {}) or not WARM.acquire(blocking=False):
         started = [sys.executable, "-m", "shadowdiff", *command]
         where = cwd or home
         done = subprocess.run(started, capture_output=True, cwd=where, env=environment, timeout=SECONDS, check=False)
         code, out, err = done.returncode, done.stdout, done.stderr
     else:
-        code, out, err = warm_python().run(command, environment, cwd or home, SECONDS)
+        try:
+            code, out, err = warm_python().run(command, environment, cwd or home, SECONDS)
+        finally:
+            WARM.release()
     return Finished(code, out.decode(), err.decode())
 
 

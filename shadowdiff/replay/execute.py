@@ -123,15 +123,13 @@ class Replay:
         meter = _Meter(self.on_progress, planned, done)
         sample = TurnSample(self.latency_turns)
         with _Saver(self.store, run.run_id) as saver:
-            for wanted, window in self._windows(run):
+            for wanted, window in self._windows(run, lambda: budget.is_exhausted):
                 self._drop_gone(run, wanted, window.sessions)
                 meter.begin(window, ranker.pairs(window))
                 replayed = ranker.rank(window, meter.scored)
                 saver.save([self._stored(session, run.config) for session in replayed])
                 meter.end()
                 sample.add(window.pooled)
-                if budget.is_exhausted:
-                    break
         return sample.turns
 
     def _retry_failed(self, run: Run, budget: Budget) -> None:
@@ -149,10 +147,10 @@ class Replay:
         scores = RunScores(self.store, run.run_id)
         return scores if self.use_cache else Uncached(scores)
 
-    def _windows(self, run: Run) -> Iterator[tuple[Sequence[str], ReadWindow]]:
+    def _windows(self, run: Run, is_enough: Callable[[], bool]) -> Iterator[tuple[Sequence[str], ReadWindow]]:
         """Windows of the run's pending sessions, the ids asked for beside what was read; one is read ahead."""
         reader = WindowReader(self.contenders, run.config, self.source)
-        yield from read_windows(reader, self.store.pending(run.run_id))
+        yield from read_windows(reader, self.store.pending(run.run_id), is_enough)
 
     def _stored(self, session: ReplayedSession, config: RunConfig) -> ReplayedSession:
         """The session as the store may have it."""
@@ -206,8 +204,13 @@ def selected_sessions(source: Source, window: Window) -> list[str]:
     return session_ids
 
 
-def read_windows(reader: WindowReader, session_ids: Sequence[str]) -> Iterator[tuple[Sequence[str], ReadWindow]]:
-    """The sessions in windows, the ids asked for beside what was read; one is read ahead. Raises SourceError."""
+def read_windows(
+    reader: WindowReader, session_ids: Sequence[str], is_enough: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[Sequence[str], ReadWindow]]:
+    """The sessions in windows, the ids asked for beside what was read; one is read ahead. Raises SourceError.
+
+    `is_enough` is asked after each window, and ends it all once what is being read has been.
+    """
     size = FIRST_SESSIONS
     wanted, pending = session_ids[:size], session_ids[size:]
     ahead = Ahead(partial(reader.read, wanted))
@@ -219,6 +222,9 @@ def read_windows(reader: WindowReader, session_ids: Sequence[str]) -> Iterator[t
             ahead = Ahead(partial(reader.read, coming))
         yield wanted, window
         wanted = coming
+        if wanted and is_enough():
+            ahead.result()
+            return
 
 
 def _sessions_per_window(window: ReadWindow, size: int) -> int:

@@ -52,7 +52,7 @@ def test_schema_not_migrated(cli: Cli, bare_url: str) -> None:
         (["--top-k", "0"], "Invalid value for '--top-k'"),
         (["--since", "yesterday"], "neither an age (30m, 24h, 7d, 2w) nor a date"),
         (["--since", "24h", "--until", "48h"], "--since is not before --until"),
-        (["-B", "onx:models/v3"], "no reranker 'onx' in 'onx:models/v3'; installed: bm25, cosine, onnx"),
+        (["-B", "onx:models/v3"], "no reranker 'onx' in 'onx:models/v3'; installed: bedrock, bm25, "),
         (["-B", "onx:models/v3"], "did you mean 'onnx'?"),
         (["-B", "bm25,k1=2"], "unknown option 'k1' in 'bm25,k1=2'; bm25 knows: none"),
         (["-B", "cosine:x"], "cosine takes nothing after the colon"),

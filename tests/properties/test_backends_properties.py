@@ -18,7 +18,7 @@ from shadowdiff.rerankers.spec import Spec
 from shadowdiff.sources.bundle import read_bundle
 from tests.conftest import MODEL, SAMPLE
 
-TURNS, DOCUMENTS, LIKENESSES = 4, 4, 40
+TURNS, DOCUMENTS, LIKENESSES = 4, 4, 32
 MOVED = 1e-4
 """How far batch mates, order and threads may move a score."""
 NEAR = 1e-4
@@ -28,13 +28,13 @@ CUT = {"max_length": 64}
 
 @cache
 def requests() -> tuple[ScoreRequest, ...]:
-    """Real queries of the sample, each with entries of very different lengths; the first with likenesses of one too."""
+    """The sample's shortest questions with entries of very different lengths; the first with likenesses of one, too."""
     bundle = read_bundle(SAMPLE)
     bodies = sorted({entry.body for entry in bundle.entries}, key=len)
     spread = bodies[:: len(bodies) // (3 * DOCUMENTS)]
     words = sorted({word.strip(".,;:").lower() for body in bodies for word in body.split()})
     dice = Random(5)  # noqa: S311
-    turns = [session.turns[0] for session in bundle.sessions][:TURNS]
+    turns = sorted((session.turns[0] for session in bundle.sessions), key=lambda turn: len(turn.query))[:TURNS]
     likenesses = alike(dice.choice(bodies[len(bodies) // 2 :]), words, dice)
     return tuple(
         ScoreRequest(turn.query, (*dice.sample(spread, DOCUMENTS), *([] if place else likenesses)))
