@@ -211,6 +211,8 @@ def read_windows(
 
     `is_enough` is asked after each window, and ends it all once what is being read has been.
     """
+    if not session_ids:
+        return
     size = FIRST_SESSIONS
     wanted, pending = session_ids[:size], session_ids[size:]
     ahead = Ahead(partial(reader.read, wanted))
