@@ -1,7 +1,7 @@
 """Whether remote sides wait while local ones compute: both in one replay against each of them alone, A B C A B C.
 
 A local ONNX side, and a provider on the loopback that answers each call after 200 ms, one call at a time so that it
-takes as long as the local side does: the hardest case. The real command line on the sample, `--no-cache`; medians of
+takes about as long as the local side does: the hardest case. The real command line on the sample, `--no-cache`; medians of
 wall times. Asserts nothing.
 """
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--last", type=int, default=25, help="sessions of the sample")
-    parser.add_argument("--pool", type=int, default=10)
+    parser.add_argument("--pool", type=int, default=4)
     parser.add_argument("--concurrency", type=int, default=1, help="of the remote side")
     asked = parser.parse_args()
     with (
