@@ -1,8 +1,8 @@
 """Whether remote sides wait while local ones compute: both in one replay against each of them alone, A B C A B C.
 
 A local ONNX side, and a provider on the loopback that answers each call after 200 ms, one call at a time so that it
-takes about as long as the local side does: the hardest case. The real command line on the sample, `--no-cache`; medians of
-wall times. Asserts nothing.
+takes about as long as the local side does: the hardest case. The real command line on the sample, `--no-cache`;
+medians of wall times. Asserts nothing.
 """
 
 from __future__ import annotations
