@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from tests.plugins import installed_plugin
 
 PLUGIN = """
 import time
@@ -23,10 +24,4 @@ def build(spec, context):
 
 def slow_reranker(directory: Path) -> dict[str, str]:
     """Environment in which `slow` is installed: the share of the query's words, a twentieth of a second a turn."""
-    directory.mkdir()
-    (directory / "slow_plugin.py").write_text(PLUGIN)
-    described = directory / "slow_plugin-1.0.dist-info"
-    described.mkdir()
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: slow_plugin\nVersion: 1.0\n")
-    (described / "entry_points.txt").write_text("[shadowdiff.rerankers]\nslow = slow_plugin:build\n")
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(directory), os.environ.get("PYTHONPATH")]))}
+    return installed_plugin(directory, "slow", PLUGIN)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from tests.plugins import installed_plugin
 
 PLUGIN = """
 import os
@@ -23,14 +24,7 @@ def build(spec, context):
 
 def paid_reranker(directory: Path) -> dict[str, str]:
     """Environment in which `paid` is installed; its calls are written to `calls` in the directory."""
-    directory.mkdir()
-    (directory / "paid_plugin.py").write_text(PLUGIN)
-    described = directory / "paid_plugin-1.0.dist-info"
-    described.mkdir()
-    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: paid_plugin\nVersion: 1.0\n")
-    (described / "entry_points.txt").write_text("[shadowdiff.rerankers]\npaid = paid_plugin:build\n")
-    path = os.pathsep.join(filter(None, [str(directory), os.environ.get("PYTHONPATH")]))
-    return {"PYTHONPATH": path, "CALLS": str(directory / "calls")}
+    return installed_plugin(directory, "paid", PLUGIN) | {"CALLS": str(directory / "calls")}
 
 
 def calls_made(environment: dict[str, str]) -> int:

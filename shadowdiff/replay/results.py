@@ -63,6 +63,8 @@ def summarise(
 
 def spent_usd(run: Run, store: RunStore) -> float:
     """What the run's providers were paid so far, by the run's prices."""
+    if not run.config.prices:
+        return 0.0
     asks = _AskTally(run)
     for asked in store.asks(run.run_id):
         asks.add(asked)

@@ -18,6 +18,7 @@ from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
 from shadowdiff.rerankers.pairs import valid_unicode
 from shadowdiff.rerankers.registry import BuildContext
+from shadowdiff.rerankers.scoring import scores_in
 from shadowdiff.rerankers.spec import Options, Spec
 
 ARN = re.compile(r"arn:aws[a-z-]*:(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d*):(?P<resource>\S+)")
@@ -183,7 +184,7 @@ class BedrockSide(ABC):
 
     def score_batch(self, requests: Sequence[ScoreRequest]) -> Sequence[PairScores]:
         """One request after the other. Raises RemoteError of the first that fails."""
-        return [_found(self.ask(request)) for request in requests]
+        return [scores_in(self.ask(request)) for request in requests]
 
     def close(self) -> None:
         """Give up what is under way and send nothing more."""
@@ -199,12 +200,6 @@ class BedrockSide(ABC):
             yield _online(self.spec, self.ask(PROBE))
         else:
             yield _at_hand(self.spec, credentials_at_hand(bedrock.service, bedrock.place))
-
-
-def _found(answer: Answer) -> PairScores:
-    if isinstance(answer.found, RerankerError):
-        raise answer.found
-    return answer.found
 
 
 def _online(spec: Spec, answer: Answer) -> Finding:

@@ -22,6 +22,7 @@ from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
 from shadowdiff.rerankers.fingerprint import fingerprint
 from shadowdiff.rerankers.http_forms import Form, UnusableError, calls, estimated_tokens
+from shadowdiff.rerankers.scoring import scores_in
 from shadowdiff.rerankers.spec import Options, Spec
 
 INFO_SECONDS = 5.0
@@ -119,7 +120,7 @@ class RemoteSide:
 
     def score_batch(self, requests: Sequence[ScoreRequest]) -> Sequence[PairScores]:
         """Scores per request, asked for one request after the other. Raises RerankerError."""
-        return [_found(self.ask(request)) for request in requests]
+        return [scores_in(self.ask(request)) for request in requests]
 
     def close(self) -> None:
         """Give up what is under way and send nothing more."""
@@ -254,12 +255,6 @@ def common_options(options: Options) -> dict[str, Any]:
         "document_form": options.choice("input", FORMS, TITLE_AND_BODY),
         "max_chars": options.integer("max_chars", 0) or None,
     }
-
-
-def _found(answer: Answer) -> PairScores:
-    if isinstance(answer.found, RerankerError):
-        raise answer.found
-    return answer.found
 
 
 def _is_set(names: Sequence[str]) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shadowdiff.errors import PlainRerankerError
-from shadowdiff.protocols import BatchReranker, PairScores, PooledTurn, PoolReranker, Reranker, ScoreRequest
+from shadowdiff.errors import PlainRerankerError, RerankerError
+from shadowdiff.protocols import Answer, BatchReranker, PairScores, PooledTurn, PoolReranker, Reranker, ScoreRequest
 from shadowdiff.rerankers.documents import document_text
 
 
@@ -44,6 +44,13 @@ def score_requests(reranker: Reranker, requests: Sequence[ScoreRequest]) -> list
         counted(next(answers), len(request.documents)) if request.documents else PairScores((), ())
         for request in requests
     ]
+
+
+def scores_in(answer: Answer) -> PairScores:
+    """What a provider answered, for callers that want scores alone. Raises the RerankerError that it failed with."""
+    if isinstance(answer.found, RerankerError):
+        raise answer.found
+    return answer.found
 
 
 def _alone(reranker: Reranker, request: ScoreRequest) -> PairScores:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import re
 import ssl
 import threading
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
 
 import botocore.session
@@ -27,6 +28,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from shadowdiff.rerankers.permutation import FIELD, TOOL
+
+if TYPE_CHECKING:
+    import pytest
 
 Json = dict[str, Any]
 REGION = "eu-central-1"
@@ -48,6 +52,14 @@ ENVIRONMENT = {
 """Credentials that open nothing, and no way to others."""
 COHERE_ARN = f"arn:aws:bedrock:{REGION}::foundation-model/cohere.rerank-v3-5:0"
 QUERY = re.compile(r"<query ([0-9a-f]+)>\n(.*?)\n</query \1>", re.DOTALL)
+
+
+def give_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of ENVIRONMENT, in place of whatever AWS would find here."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
 
 
 class Closing(Protocol):

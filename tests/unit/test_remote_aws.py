@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import ssl
 import threading
@@ -24,7 +23,16 @@ from shadowdiff.rerankers.on_bedrock import BedrockSide
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import parse
 from tests.providers import bedrock as aws
-from tests.providers.bedrock import ENVIRONMENT, Bedrock, Fault, Reply, bedrock_server, breaks_off, error, hangs
+from tests.providers.bedrock import (
+    Bedrock,
+    Fault,
+    Reply,
+    bedrock_server,
+    breaks_off,
+    error,
+    give_credentials,
+    hangs,
+)
 
 SPECS = {
     "Rerank": "bedrock:cohere.rerank-v3-5:0",
@@ -48,10 +56,7 @@ def modelled() -> list[tuple[str, str, int]]:
 
 @pytest.fixture(autouse=True)
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
+    give_credentials(monkeypatch)
 
 
 @pytest.fixture

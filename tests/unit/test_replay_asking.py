@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from shadowdiff.errors import RefusedError, RerankerError, TransientError, UnaffordableError
 from shadowdiff.protocols import Answer, PooledTurn, ScoreRequest
-from shadowdiff.records import NOISE_SIDE, Asked, TurnAsked, Usage
+from shadowdiff.records import NOISE_SIDE, Asked, Usage
 from shadowdiff.replay.budget import Budget
 from shadowdiff.replay.plan import SideTurns, WindowPlan, rank_anew
 from shadowdiff.replay.score import NoCache, RankedTurn
@@ -19,31 +19,12 @@ from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.rrf import ReciprocalRankFusion
 from shadowdiff.rerankers.spec import Spec, parse
 from shadowdiff.runs import Price
-from shadowdiff.store.runs import CachedScore
 from shadowdiff.testing import AskingReranker, make_turn
+from tests.memory import Memory
 
 QUESTIONS = ("how is data encrypted", "what does a seat cost", "when are you closed")
 TEXTS = ("data is encrypted", "a seat costs 40", "closed on sundays", "encrypted seats")
 PRICE = Price(search_unit=0.002)
-
-
-class Memory(NoCache):
-    """A cache in memory, and a log of what asking took."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, dict[bytes, CachedScore]] = {}
-        self.asks: list[TurnAsked] = []
-
-    def cached_scores(self, fingerprint: str, pairs: Sequence[bytes]) -> dict[bytes, CachedScore]:
-        """What it was told of these."""
-        kept = self.kept.get(fingerprint, {})
-        return {pair: kept[pair] for pair in pairs if pair in kept}
-
-    def keep(self, scores: Mapping[str, Mapping[bytes, CachedScore]], asks: Sequence[TurnAsked]) -> None:
-        """Keep these."""
-        for fingerprint, found in scores.items():
-            self.kept.setdefault(fingerprint, {}).update(found)
-        self.asks += asks
 
 
 def turns(*queries: str, texts: Sequence[str] = TEXTS) -> list[PooledTurn]:

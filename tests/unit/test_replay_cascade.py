@@ -18,7 +18,8 @@ from shadowdiff.rerankers.scoring import score_turn
 from shadowdiff.rerankers.spec import Spec, parse
 from shadowdiff.runs import Price
 from shadowdiff.testing import AskingReranker, FailingReranker, KeywordReranker, make_turn
-from tests.unit.test_replay_plan import Encoding, Memory, WordEngine
+from tests.memory import Memory
+from tests.unit.test_replay_plan import Encoding, WordEngine
 
 SURE, UNSURE = "one two three", "one"
 """Keywords rank TEXTS by thirds of the query, or three of them alike."""

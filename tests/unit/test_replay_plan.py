@@ -22,28 +22,10 @@ from shadowdiff.rerankers.rrf import ReciprocalRankFusion
 from shadowdiff.rerankers.spec import Spec, parse
 from shadowdiff.store.runs import CachedScore
 from shadowdiff.testing import FailingReranker, KeywordReranker, make_turn
+from tests.memory import Memory
 
 QUESTIONS = ("how is data encrypted", "what does a seat cost", "when are you closed")
 TEXTS = ("data is encrypted", "a seat costs 40", "closed on sundays", "encrypted seats")
-
-
-class Memory(NoCache):
-    """A cache in memory that counts what it is told."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, dict[bytes, CachedScore]] = {}
-        self.asks: list[TurnAsked] = []
-
-    def cached_scores(self, fingerprint: str, pairs: Sequence[bytes]) -> dict[bytes, CachedScore]:
-        """What it was told of these."""
-        kept = self.kept.get(fingerprint, {})
-        return {pair: kept[pair] for pair in pairs if pair in kept}
-
-    def keep(self, scores: Mapping[str, Mapping[bytes, CachedScore]], asks: Sequence[TurnAsked]) -> None:
-        """Keep these."""
-        for fingerprint, found in scores.items():
-            self.kept.setdefault(fingerprint, {}).update(found)
-        self.asks += asks
 
 
 class WordEngine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,7 +27,16 @@ from shadowdiff.rerankers.bedrock import BedrockReranker
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import parse
 from tests.providers import bedrock as aws
-from tests.providers.bedrock import COHERE_ARN, ENVIRONMENT, REGION, Bedrock, bedrock_server, error, results, says
+from tests.providers.bedrock import (
+    COHERE_ARN,
+    REGION,
+    Bedrock,
+    bedrock_server,
+    error,
+    give_credentials,
+    results,
+    says,
+)
 
 SPEC = "bedrock:cohere.rerank-v3-5:0"
 VIAS = (SPEC, f"{SPEC},via=invoke")
@@ -38,10 +46,7 @@ SCORES = (0.75, 0.0, 0.75)
 
 @pytest.fixture(autouse=True)
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
+    give_credentials(monkeypatch)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,12 +16,12 @@ from shadowdiff.rerankers.llm import STOPS, LlmReranker
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import parse
 from tests.providers.bedrock import (
-    ENVIRONMENT,
     Bedrock,
     Fault,
     bedrock_server,
     converse,
     error,
+    give_credentials,
     order,
     passages_of,
     says,
@@ -37,10 +36,7 @@ REQUEST = ScoreRequest(WORDS, ("one two", "nothing", "one two three", "", "one")
 
 @pytest.fixture(autouse=True)
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
+    give_credentials(monkeypatch)
 
 
 @pytest.fixture
