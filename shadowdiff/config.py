@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from shadowdiff.durations import seconds
 from shadowdiff.errors import ConfigError
+from shadowdiff.nightly.settings import GateSettings, NightlySettings, Strict, gate_settings, nightly_settings
 from shadowdiff.remote.configured import prices, provider_settings
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.runs import Price
@@ -21,7 +24,7 @@ REDACTIONS = ("key", "email", "card", "phone")
 """The built-in patterns, in the order in which they are applied."""
 PATTERN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
-Kind = Literal["text", "texts", "text or texts", "flag", "duration", "table"]
+Kind = Literal["text", "texts", "text or texts", "flag", "duration", "table", "count", "number", "numbers", "strict"]
 
 KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
     "database": {
@@ -51,6 +54,17 @@ KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
         "offline": "flag",
     },
     "replay": {"baseline": "text", "others": "texts", "production": "text"},
+    "nightly": {
+        **dict.fromkeys(("name", "baseline", "directory", "s3", "s3_endpoint", "s3_region", "s3_profile"), "text"),
+        **dict.fromkeys(("webhook_env", "report_url", "pool_from"), "text"),
+        **dict.fromkeys(("others", "orgs"), "texts"),
+        **dict.fromkeys(("first", "overlap", "idle"), "duration"),
+        **dict.fromkeys(("sample", "top_k", "pool", "latency"), "count"),
+        **dict.fromkeys(("max_usd", "max_failures"), "number"),
+        "noise": "flag",
+        "min_score": "numbers",
+    },
+    "gate": {"rules": "texts", "strict": "strict"},
     "rerankers": {},
     "providers": {},
     "prices": {},
@@ -58,9 +72,6 @@ KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
 """Sections and their keys with the kind of the value; those without keys take names of the user's choice."""
 OF_TABLES = ("providers", "prices")
 """Sections whose names stand for tables; read in remote.configured."""
-
-DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(ms|s|min|h|m)?")
-SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +158,8 @@ class Settings:
     """Sides B, C, … where the command line names none."""
     production: str | None = None
     """Spec or short name of the reranker that production runs; None: not said."""
+    nightly: NightlySettings = field(default_factory=NightlySettings)
+    gate: GateSettings = field(default_factory=GateSettings)
     cache: Path | None = None
     """Where what can be made again is kept for the next command; None: nowhere."""
     file: Path | None = None
@@ -181,16 +194,10 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.
         baseline=replay.get("baseline"),
         others=tuple(replay.get("others", ())),
         production=replay.get("production"),
+        nightly=nightly_settings(document.get("nightly", {}), path.parent if path else Path()),
+        gate=gate_settings(document.get("gate", {})),
         file=path,
     )
-
-
-def seconds(text: str | float) -> float | None:
-    """A duration such as `90`, `"500ms"`, `"30s"`, `"2min"` or `"1h"` in seconds; None where it is none."""
-    if isinstance(text, str):
-        found = DURATION.fullmatch(text.strip())
-        return float(found[1]) * SECONDS[found[2]] if found else None
-    return None if isinstance(text, bool) or text < 0 else float(text)
 
 
 def _limits(section: Mapping[str, Any]) -> ConnectionLimits:
@@ -320,27 +327,37 @@ EXPECTED: Mapping[Kind, str] = {
     "flag": "true or false",
     "duration": "seconds, or a time such as '500ms', '30s' or '2min'",
     "table": "a table of strings",
+    "count": "a whole number, 0 or more",
+    "number": "a number, 0 or more",
+    "numbers": "a table of numbers",
+    "strict": " or ".join(repr(item.value) for item in Strict),
 }
 
 
 def _fits(expected: Kind, value: Any) -> bool:
-    match expected:
-        case "text":
-            return isinstance(value, str)
-        case "texts":
-            return _are_texts(value)
-        case "text or texts":
-            return isinstance(value, str) or _are_texts(value)
-        case "flag":
-            return isinstance(value, bool)
-        case "duration":
-            return isinstance(value, str | int | float) and seconds(value) is not None
-        case "table":
-            return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+    return FITS[expected](value)
 
 
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+FITS: Mapping[Kind, Callable[[Any], bool]] = {
+    "text": lambda value: isinstance(value, str),
+    "texts": _are_texts,
+    "text or texts": lambda value: isinstance(value, str) or _are_texts(value),
+    "flag": lambda value: isinstance(value, bool),
+    "duration": lambda value: isinstance(value, str | int | float) and seconds(value) is not None,
+    "table": lambda value: isinstance(value, dict) and all(isinstance(item, str) for item in value.values()),
+    "count": lambda value: _is_number(value) and value == int(value) and value >= 0,
+    "number": lambda value: _is_number(value) and 0 <= value < math.inf,
+    "numbers": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+    "strict": lambda value: value in set(Strict),
+}
 
 
 def _kind(value: Any) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shadowdiff.config import KNOWN_KEYS, SOURCE_PARTS, ConnectionLimits, SourceSettings
+from shadowdiff.config_template_nightly import GATE, NIGHTLY
 from shadowdiff.render.text import visible
 
 WIDTH = 118
@@ -49,7 +50,8 @@ def configuration(filled: Filled | None = None) -> str:
     """The whole file. `load_settings` reads it back to what was filled in."""
     filled = filled or Filled()
     ours = (_head(), _database(filled), _store(), _source(filled), _privacy(), _replay(filled), _rerankers())
-    sections = (*ours, _providers(), _prices())
+    nights = (_tabled("nightly", NIGHTLY), _tabled("gate", GATE))
+    sections = (*ours, *nights, _providers(), _prices())
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
 
 
@@ -250,6 +252,14 @@ def _replay(filled: Filled) -> Iterator[str]:
     yield from _either("production", filled.production, "v3")
 
 
+def _tabled(section: str, keys: Sequence[tuple[str, str, str]]) -> Iterator[str]:
+    """A section of settings that are all left at their defaults."""
+    yield f"[{section}]"
+    for key, value, why in keys:
+        yield from _prose(why) if why else ()
+        yield f"#{key} = {value}"
+
+
 def _rerankers() -> Iterator[str]:
     yield "[rerankers]"
     yield from _prose("Short names for long specs.")
@@ -277,10 +287,9 @@ def _providers() -> Iterator[str]:
         "How rerankers elsewhere are asked: a table per kind, such as [providers.cohere] or [providers.bedrock]. Keys "
         "never stand in this file: they come from COHERE_API_KEY, JINA_API_KEY, VOYAGE_API_KEY, or the AWS credentials."
     )
-    yield "#[providers.cohere]"
-    for key, value, why in PROVIDER:
-        yield from _prose(why) if why else ()
-        yield f"#{key} = {value}"
+    first, *settings = _tabled("providers.cohere", PROVIDER)
+    yield f"#{first}"
+    yield from settings
 
 
 def _prices() -> Iterator[str]:

@@ -3,6 +3,7 @@
 ShadowdiffError                 one plain line for a person; never a traceback
 ├── ConfigError                 exit 2: an option, spec, file or name that cannot be used as given
 │   ├── OfflineError            something would open a network connection, and offline is on
+│   ├── HeldError               another command is at work on the same run or configuration
 │   ├── SpecError               a reranker spec that does not parse or names nothing installed
 │   └── BundleError             a bundle file refused, with file, line and reason
 ├── DatabaseError               exit 3: the source or the store cannot be reached or used
@@ -15,7 +16,9 @@ ShadowdiffError                 one plain line for a person; never a traceback
 │       ├── ThrottledError      it asks to be asked less often; tried again
 │       ├── TransientError      it, or the way to it, is out of order; tried again
 │       └── RefusedError        it will refuse every call: the key, the model or the form is wrong; the side stops
+├── GateCrossedError            exit 1: a rule that the user set does not hold
 ├── SpendingCapError            exit 1: the run stopped at the cap that the user set
+├── DeliveryError               exit 5: a finished report did not reach where it should; the run is stored
 └── TooManyFailuresError        exit 4: too many turns failed for the run to mean anything
 """
 
@@ -38,6 +41,8 @@ class ExitCode(IntEnum):
     """Source or store unreachable."""
     TURNS_FAILED = 4
     """Too many turns failed."""
+    UNDELIVERED = 5
+    """A finished report did not reach its directory, S3 or its webhook; the next call tries again."""
     INTERRUPTED = 130
     """Ctrl-C."""
 
@@ -54,6 +59,10 @@ class ConfigError(ShadowdiffError):
 
 class SpecError(ConfigError):
     """A reranker spec does not parse, or names no installed reranker."""
+
+
+class HeldError(ConfigError):
+    """Another command is at work on the same thing."""
 
 
 class OfflineError(ConfigError):
@@ -145,6 +154,18 @@ class SpendingCapError(ShadowdiffError):
     """A run stopped at the cap that the user set; what was computed is stored."""
 
     exit_code = ExitCode.GATE_CROSSED
+
+
+class GateCrossedError(ShadowdiffError):
+    """A rule over the run's figures does not hold; what was computed is stored."""
+
+    exit_code = ExitCode.GATE_CROSSED
+
+
+class DeliveryError(ShadowdiffError):
+    """A finished report did not reach a target; it can be made again from the store."""
+
+    exit_code = ExitCode.UNDELIVERED
 
 
 class TooManyFailuresError(ShadowdiffError):

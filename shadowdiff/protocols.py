@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO, runtime_checkable
 
@@ -32,6 +33,14 @@ class SessionSource(Protocol):
 
     def sessions(self, window: Window) -> Iterator[Session]:
         """Yield whole sessions oldest first, a batch at a time in memory. Raises SourceError, ConfigError."""
+        ...
+
+
+class WatchesSessions(Protocol):
+    """A SessionSource that can tell whether a session is still going on."""
+
+    def last_asked(self, session_ids: Sequence[str]) -> dict[str, datetime]:
+        """When the last turn of each session was asked; absent where the source does not say. Raises SourceError."""
         ...
 
 

@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -87,6 +88,17 @@ class PostgresSource:
         selected = list(dict.fromkeys(window.session_ids)) if is_one_batch else self._selected(window)
         for start in range(0, len(selected), self._sessions_per_batch):
             yield from self._batch(selected[start : start + self._sessions_per_batch])
+
+    def last_asked(self, session_ids: Sequence[str]) -> dict[str, datetime]:
+        """When the last turn of each of these sessions was asked; absent where the source does not say."""
+
+        def work(connection: Connection) -> dict[str, datetime]:
+            part = self._parts.get(connection, "turns")
+            zone = self.mapping.timezone
+            rows = list(self._stream(connection, statements.last_asked(part, session_ids)))
+            return {row.session_id: moment(row.last_asked, zone) for row in rows if row.last_asked is not None}
+
+        return self.read("reading turns", work) if session_ids else {}
 
     def _is_a_batch(self, session_ids: Sequence[str]) -> bool:
         return 0 < len(session_ids) <= self._sessions_per_batch

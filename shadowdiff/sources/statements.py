@@ -97,6 +97,15 @@ def turns_of(turns: Part, session_ids: Sequence[str]) -> Select[Any]:
     return select(*columns).where(turns.is_among("session_id", session_ids)).order_by(*order)
 
 
+def last_asked(turns: Part, session_ids: Sequence[str]) -> Select[Any]:
+    """Per session the time of its last turn; null where turns have no times."""
+    return (
+        select(turns.as_text("session_id"), func.max(turns.value("asked_at")).label("last_asked"))
+        .where(turns.is_among("session_id", session_ids))
+        .group_by(turns.rows.c.session_id)
+    )
+
+
 def listing(listed: Part, turn_ids: Sequence[str]) -> Select[Any]:
     """Rows of a pool or served list, by turn and rank."""
     rows = listed.rows.c

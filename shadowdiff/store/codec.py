@@ -6,13 +6,14 @@ decoding restores the order of the enums and of counted names, so that a run sho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any, TypeVar, get_type_hints
 
 from shadowdiff.fidelity import most_first
+from shadowdiff.nights import GateOutcome
 from shadowdiff.records import Outcome, PoolOrigin, Usage, Window
 from shadowdiff.runs import Estimate, Fidelity, Machine, PairSummary, Price, RunConfig, RunSummary, SideSummary
 
@@ -60,6 +61,11 @@ def decode_summary(stored: Mapping[str, Any]) -> RunSummary:
             "machine": lambda machine: None if machine is None else _build(Machine, machine, {}),
         },
     )
+
+
+def decode_gates(stored: Sequence[Mapping[str, Any]]) -> tuple[GateOutcome, ...]:
+    """The outcomes of rules that `encode` wrote."""
+    return tuple(_build(GateOutcome, outcome, {}) for outcome in stored)
 
 
 def _decode_side(stored: Mapping[str, Any]) -> SideSummary:

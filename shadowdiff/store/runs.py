@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +9,8 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import LargeBinary, cast, exists, func, insert, literal, literal_column, select, text, update
+from sqlalchemy import LargeBinary, cast, exists, func, insert, literal, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.exc import DBAPIError
 
 from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, StoreError
@@ -21,6 +19,7 @@ from shadowdiff.retry import Retries
 from shadowdiff.runs import Run, RunStatus, RunSummary, Side
 from shadowdiff.store import rows
 from shadowdiff.store.codec import decode_config, decode_summary, encode
+from shadowdiff.store.holds import Hold
 from shadowdiff.store.schema import (
     asks,
     entry_texts,
@@ -46,7 +45,6 @@ POOL = frozenset({"pool_entry_ids", "pool_contents", "pool_scores"})
 REPLAYED = ("session_id", "org_id", "started_at", "tags", "turns")
 """Columns of a session that is replayed and no longer only planned."""
 LATEST = "latest"
-UNLIMITED_IDLENESS = text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
 T = TypeVar("T")
 
 
@@ -64,7 +62,7 @@ class RunStore:
     def __init__(self, engine: Engine, retries: Retries | None = None) -> None:
         self._engine = engine
         self._retries = retries or Retries()
-        self._hold: _Hold | None = None
+        self._hold: Hold | None = None
         self._texts_held: set[str] = set()
         """Hashes of texts that this process has stored: a night's pools name the same ones again and again."""
 
@@ -274,12 +272,18 @@ class RunStore:
         one open transaction, which a pooler between keeps together; when the
         connection is lost, the next write takes it again, or fails.
         """
-        with _Hold(self._engine, run_id) as hold:
+        with self.held(
+            f"run {run_id}", f"run {run_id} is being carried out by another command; wait for it, or stop it"
+        ) as hold:
             self._hold = hold
             try:
                 yield
             finally:
                 self._hold = None
+
+    def held(self, what: str, refusal: str) -> Hold:
+        """A hold on anything by its name, let go with its holder; entering raises HeldError where it is taken."""
+        return Hold(self._engine, what, refusal)
 
     def transaction(self, what: str, work: Callable[[Connection], T]) -> T:
         """What `work` makes of one transaction; all of it again where the server went away meanwhile."""
@@ -292,50 +296,6 @@ class RunStore:
                     return work(connection)
 
         return self._retries.run(once)
-
-
-class _Hold:
-    """An advisory lock on a run, held by an open transaction of its own connection."""
-
-    def __init__(self, engine: Engine, run_id: str) -> None:
-        self._engine = engine
-        self._run_id = run_id
-        self._connection: Connection | None = None
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> _Hold:
-        with database_errors(StoreError, "holding the run", self._engine.url):
-            self._take()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._let_go()
-
-    def keep(self) -> None:
-        """Take the lock again if its connection was lost. Raises ConfigError where another process was quicker."""
-        with self._lock:
-            if not self._is_alive():
-                self._take()
-
-    def _is_alive(self) -> bool:
-        try:
-            return self._connection is not None and self._connection.scalar(select(1)) == 1
-        except DBAPIError:
-            return False
-
-    def _take(self) -> None:
-        self._let_go()
-        self._connection = self._engine.connect()
-        self._connection.execute(UNLIMITED_IDLENESS)
-        lock = func.hashtextextended(f"shadowdiff run {self._run_id}", 0)
-        if not self._connection.scalar(select(func.pg_try_advisory_xact_lock(lock))):
-            raise ConfigError(f"run {self._run_id} is being carried out by another command; wait for it, or stop it")
-
-    def _let_go(self) -> None:
-        if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
 
 
 def _side_row(run_id: str, position: int, side: Side) -> dict[str, Any]:

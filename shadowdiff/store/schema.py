@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SCHEMA = "shadowdiff"
 SOURCE_REVISION = "source_0001"
-STORE_REVISION = "store_0003"
+STORE_REVISION = "store_0004"
 SOURCE_TABLES = frozenset({"orgs", "entries", "sessions", "turns", "pool_entries", "served_entries"})
 
 metadata = MetaData(
@@ -289,3 +289,58 @@ labels = Table(
     PrimaryKeyConstraint("org_id", "turn_id", "entry_id", "source", "author"),
     CheckConstraint("grade >= 0", name="grade_not_negative"),
 )
+
+comments = Table(
+    "comments",
+    metadata,
+    Column("comment_id", BigInteger, Identity(), primary_key=True),
+    Column("org_id", Text, nullable=False),
+    Column("turn_id", Text, nullable=False),
+    Column("entry_id", Text),
+    Column("author", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("commented_at", TIMESTAMP, nullable=False, server_default=text("now()")),
+    Index("ix_comments_turn", "org_id", "turn_id"),
+    CheckConstraint("body <> ''", name="body_not_empty"),
+)
+
+nights = Table(
+    "nights",
+    metadata,
+    Column("configuration", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("number", BigInteger, Identity(), nullable=False, unique=True),
+    Column("since", TIMESTAMP, nullable=False),
+    Column("until", TIMESTAMP, nullable=False),
+    Column("run_id", Text, ForeignKey(runs.c.run_id, ondelete="SET NULL"), unique=True),
+    Column("status", Text, nullable=False),
+    Column("gates", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    PrimaryKeyConstraint("configuration", "name"),
+    CheckConstraint("configuration <> ''", name="configuration_not_empty"),
+    CheckConstraint("status IN ('running', 'done')", name="status_known"),
+    CheckConstraint("since <= until", name="since_before_until"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("configuration", Text, nullable=False),
+    Column("night", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("delivered_at", TIMESTAMP),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("problem", Text, nullable=False, server_default=text("''")),
+    PrimaryKeyConstraint("configuration", "night", "target"),
+    ForeignKeyConstraint(["configuration", "night"], [nights.c.configuration, nights.c.name], ondelete="CASCADE"),
+    CheckConstraint("target IN ('directory', 's3', 'webhook')", name="target_known"),
+)
+
+blessed_runs = Table(
+    "blessed_runs",
+    metadata,
+    Column("configuration", Text, primary_key=True),
+    Column("run_id", Text, ForeignKey(runs.c.run_id, ondelete="CASCADE"), nullable=False),
+    Column("blessed_at", TIMESTAMP, nullable=False, server_default=text("now()")),
+    Column("blessed_by", Text, nullable=False, server_default=text("''")),
+)
+"""The run with which a configuration's nights are compared; never pruned."""

@@ -1,0 +1,1 @@
+"""Rules over a run's summary, and what they make of it. Pure."""

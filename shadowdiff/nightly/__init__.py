@@ -1,0 +1,1 @@
+"""One night after another: what is replayed when, and what becomes of it."""

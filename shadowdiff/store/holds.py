@@ -1,0 +1,62 @@
+"""One at a time, whoever asks: holds that the server lets go when their holder ends, however it ends."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+
+from shadowdiff.database import database_errors
+from shadowdiff.errors import HeldError, StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+UNLIMITED_IDLENESS = text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
+
+
+class Hold:
+    """An advisory lock, held by an open transaction of its own connection, which a pooler between keeps together."""
+
+    def __init__(self, engine: Engine, what: str, refusal: str) -> None:
+        self._engine = engine
+        self._what = what
+        self._refusal = refusal
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Hold:
+        with database_errors(StoreError, f"holding the {self._what}", self._engine.url):
+            self._take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go()
+
+    def keep(self) -> None:
+        """Take the lock again if its connection was lost. Raises HeldError where another process was quicker."""
+        with self._lock:
+            if not self._is_alive():
+                self._take()
+
+    def _is_alive(self) -> bool:
+        try:
+            return self._connection is not None and self._connection.scalar(select(1)) == 1
+        except DBAPIError:
+            return False
+
+    def _take(self) -> None:
+        self._let_go()
+        self._connection = self._engine.connect()
+        self._connection.execute(UNLIMITED_IDLENESS)
+        lock = func.hashtextextended(f"shadowdiff {self._what}", 0)
+        if not self._connection.scalar(select(func.pg_try_advisory_xact_lock(lock))):
+            raise HeldError(self._refusal)
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
