@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shadowdiff.config import Settings, load_settings
 from shadowdiff.errors import ConfigError
@@ -13,6 +14,7 @@ from shadowdiff.errors import ConfigError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from shadowdiff.cli.ending import Ending
     from shadowdiff.retry import Retries
     from shadowdiff.sources.mapping import SourceMapping
     from shadowdiff.sources.postgres import PostgresSource
@@ -27,6 +29,9 @@ class Invocation:
     config_file: Path | None = None
     embedded_only: bool = False
     """Whatever is configured, use the embedded server: the sample must never be written into somebody's production."""
+
+    ending: Ending | None = None
+    """Where set before anything is opened, a lost database is waited for until this end is asked for."""
 
     _patience: dict[str, Retries] = field(default_factory=dict)
     _statuses: dict[str, SchemaStatus] = field(default_factory=dict)
@@ -117,7 +122,10 @@ class Invocation:
         from shadowdiff.retry import Retries
 
         if url not in self._patience:
-            self._patience[url] = Retries(self.settings.limits.retry_for, on_wait=diagnostics.warning)
+            how: dict[str, Any] = {"retry_for": self.settings.limits.retry_for}
+            if self.ending is not None:
+                how = {"retry_for": math.inf, "sleep": self.ending.pause, "is_over": self.ending.is_asked}
+            self._patience[url] = Retries(on_wait=diagnostics.warning, **how)
         return self._patience[url]
 
     def _status(self, url: str, engine: Engine) -> SchemaStatus:

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from shadowdiff.render.formats import FORMATS, renderer_for
 
 if TYPE_CHECKING:
     from shadowdiff.cli.invocation import Invocation
+    from shadowdiff.protocols import Renderer
     from shadowdiff.records import SessionOutcome
     from shadowdiff.runs import Run
     from shadowdiff.store.runs import RunStore
@@ -89,14 +90,19 @@ def write_run(run: Run, invocation: Invocation, options: OutputOptions) -> None:
     Raises ConfigError when the file cannot be written.
     """
     with opened(options.output) as out:
-        renderer = renderer_for(
-            options.format,
-            width=options.width or width_of(out),
-            color=colored(options.color, out),
-            full_rankings=options.full_rankings,
-            only_changed=options.only_changed,
-        )
-        renderer.render(run, with_texts(run, invocation, _chosen(run, invocation.store, options)), out)
+        chosen = _chosen(run, invocation.store, options)
+        chosen_renderer(options, out).render(run, with_texts(run, invocation, chosen), out)
+
+
+def chosen_renderer(options: OutputOptions, out: TextIO) -> Renderer:
+    """The renderer of the chosen format, as wide and as colourful as `out` is."""
+    return renderer_for(
+        options.format,
+        width=options.width or width_of(out),
+        color=colored(options.color, out),
+        full_rankings=options.full_rankings,
+        only_changed=options.only_changed,
+    )
 
 
 def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutcome]) -> Iterator[SessionOutcome]:
@@ -114,10 +120,16 @@ def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutco
 
 
 def _chosen(run: Run, store: RunStore, options: OutputOptions) -> Iterator[SessionOutcome]:
+    return shown(run, store, options, _by_contrast(run, store) if options.sort == "contrast" else None)
+
+
+def shown(
+    run: Run, store: RunStore, options: OutputOptions, session_ids: Sequence[str] | None
+) -> Iterator[SessionOutcome]:
+    """Outcomes of these sessions, or of all in the run's order, less what is not to be seen."""
     from shadowdiff.diff import only_changed
     from shadowdiff.replay.results import outcomes
 
-    session_ids = _by_contrast(run, store) if options.sort == "contrast" else None
     for outcome in outcomes(run, store, session_ids):
         kept = only_changed(outcome) if options.only_changed else outcome
         if kept is not None:
@@ -177,6 +189,12 @@ def opened(path: Path | None) -> Iterator[TextIO]:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_writable(path: Path | None) -> None:
+    """Raise ConfigError where a file could not be written later on; None is stdout."""
+    if path is not None and not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write {path}: there is no directory {path.parent} that may be written to")
 
 
 @contextmanager

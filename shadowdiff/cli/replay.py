@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shadowdiff.cli.follow import follow, follow_options, followed
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import OutputOptions, output_options, taken, write_run
 from shadowdiff.cli.pooling import pool_options
@@ -33,6 +35,7 @@ Examples:
   shadowdiff replay --last 50 -A v3 -B v4 --production v3
   shadowdiff replay --last 10 -A run:before.trec -B run:after.trec
   shadowdiff replay --last 1000 -A v3 -B managed --dry-run
+  shadowdiff replay --follow --idle 10m -A v3 -B v4 --only-changed
   shadowdiff replay --resume 20261120-0214"""
 
 
@@ -117,6 +120,7 @@ class SideOptions:
 )
 @click.option("--resume", metavar="RUN", help="Go on with an interrupted run; its selection and sides stand.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: ask again for the turns that a side failed on.")
+@follow_options
 @output_options
 @click.pass_obj
 def command(invocation: Invocation, /, resume: str | None, max_failures: float | None, **options: Any) -> None:
@@ -127,23 +131,32 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
     Everything is stored: `shadowdiff show latest` renders the run again.
     """
     output = taken(options)
+    following = followed(options, output, resume)
     if options["retry_failed"] and not resume:
         raise ConfigError("--retry-failed goes with --resume RUN: it asks again for that run's failed turns")
     if options["dry_run"]:
         _dry_run(invocation, resume, options, output)
         return
-    run = _resumed(invocation, resume, options) if resume else _started(invocation, options)
-    write_run(run, invocation, output)
+    if following:
+        run = follow(invocation, options, following, output)
+    else:
+        run = _resumed(invocation, resume, options) if resume else _started(invocation, options)
+        write_run(run, invocation, output)
     refuse_cap(run, options["max_usd"], invocation)
     refuse_too_many_failures(run, max_failures)
 
 
 def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfig, **how: Any) -> Run:
     """Build the sides, replay, and return the finished run. `how`: no_cache, latency_turns, max_usd."""
+    replay, config = prepared(invocation, sides, config, **how)
+    return _finished(invocation, replay, replay.start(config))
+
+
+def prepared(invocation: Invocation, sides: SideOptions, config: RunConfig, **how: Any) -> tuple[Replay, RunConfig]:
+    """What carries a run out, and the configuration with what is known of the sides; `how` as for replay_sessions."""
     contenders, config = _built(invocation, sides, config)
     _check_cap(config, contenders, how.get("max_usd"))
-    replay = _replay(invocation, contenders, **how)
-    return _finished(invocation, replay, replay.start(config))
+    return _replay(invocation, contenders, **how), config
 
 
 def _built(invocation: Invocation, sides: SideOptions, config: RunConfig) -> tuple[tuple[Contender, ...], RunConfig]:
@@ -160,8 +173,12 @@ def _built(invocation: Invocation, sides: SideOptions, config: RunConfig) -> tup
 
 
 def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
-    sides, config = _sides(invocation, options), _config(invocation, options)
-    return replay_sessions(invocation, sides, config, **_how(options))
+    return replay_sessions(invocation, *asked_for(invocation, options), **how_asked(options))
+
+
+def asked_for(invocation: Invocation, options: dict[str, Any]) -> tuple[SideOptions, RunConfig]:
+    """Sides and configuration as the command line and shadowdiff.toml say."""
+    return _sides(invocation, options), _config(invocation, options)
 
 
 def _config(invocation: Invocation, options: dict[str, Any]) -> RunConfig:
@@ -178,7 +195,8 @@ def _config(invocation: Invocation, options: dict[str, Any]) -> RunConfig:
     )
 
 
-def _how(options: dict[str, Any]) -> dict[str, Any]:
+def how_asked(options: dict[str, Any]) -> dict[str, Any]:
+    """How the run is to be carried out."""
     return {name: options[name] for name in ("no_cache", "latency_turns", "max_usd")}
 
 
@@ -236,7 +254,7 @@ def _dry_run(invocation: Invocation, resume: str | None, options: dict[str, Any]
         run, contenders = _stored_run(invocation, resume, retry_failed=False)
         config, session_ids = run.config, invocation.store.pending(run.run_id)
     else:
-        contenders, config = _built(invocation, _sides(invocation, options), _config(invocation, options))
+        contenders, config = _built(invocation, *asked_for(invocation, options))
         session_ids = selected_sessions(invocation.source, config.window)
     how = {name: options[name] for name in ("no_cache", "max_usd")}
     show_forecast(invocation, contenders, config, session_ids, output, **how)
@@ -246,7 +264,7 @@ def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
     retry_failed = options["retry_failed"]
     run, contenders = _stored_run(invocation, name, retry_failed=retry_failed)
     _check_cap(run.config, contenders, options["max_usd"])
-    replay = _replay(invocation, contenders, **_how(options))
+    replay = _replay(invocation, contenders, **how_asked(options))
     replay.loading.begin(contenders)
     return _finished(invocation, replay, run, retry_failed=retry_failed)
 
@@ -293,9 +311,18 @@ def _replay(
 def _finished(invocation: Invocation, replay: Replay, run: Run, *, retry_failed: bool = False) -> Run:
     from shadowdiff import diagnostics
 
+    with carrying_out(invocation, run), diagnostics.replay_progress() as on_progress:
+        return replace(replay, on_progress=on_progress).finish(run, retry_failed=retry_failed)
+
+
+@contextmanager
+def carrying_out(invocation: Invocation, run: Run) -> Iterator[None]:
+    """Hold the run; where it is cut short, say how it can go on."""
+    from shadowdiff import diagnostics
+
     try:
-        with invocation.store.carrying_out(run.run_id), diagnostics.replay_progress() as on_progress:
-            return replace(replay, on_progress=on_progress).finish(run, retry_failed=retry_failed)
+        with invocation.store.carrying_out(run.run_id):
+            yield
     except (KeyboardInterrupt, DatabaseError):
         diagnostics.warning(
             f"{_stored(invocation, run)} stored as run {run.run_id}; go on with: shadowdiff replay --resume "
