@@ -47,13 +47,26 @@ class LiveSession:
 
     def begin(self) -> LiveSession:
         """The session is there, and has no turn."""
-        self._write(BEGIN_ELSEWHERE if self.is_mapped else BEGIN)
+        self._write(self._beginning)
         return self
 
     def ask(self, position: int, ago: float = 0.0) -> LiveSession:
         """The next turn, asked so many seconds ago."""
-        self._write(ASK_ELSEWHERE if self.is_mapped else ASK, position=position, ago=ago)
+        self._write(self._asking, position=position, ago=ago)
         return self
+
+    def arrive(self, ago: float) -> LiveSession:
+        """The session and its first turn at once, asked so many seconds ago."""
+        self._write(f"{self._beginning};{self._asking}", position=1, ago=ago)
+        return self
+
+    @property
+    def _beginning(self) -> str:
+        return BEGIN_ELSEWHERE if self.is_mapped else BEGIN
+
+    @property
+    def _asking(self) -> str:
+        return ASK_ELSEWHERE if self.is_mapped else ASK
 
     def _write(self, script: str, **values: float) -> None:
         engine = create_engine(parse_url(self.url))
