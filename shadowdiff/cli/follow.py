@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from shadowdiff import diagnostics
 from shadowdiff.cli.ending import Ending
 from shadowdiff.cli.output import (
     OutputOptions,
@@ -21,6 +22,7 @@ from shadowdiff.cli.output import (
     write_run,
 )
 from shadowdiff.cli.when import Duration
+from shadowdiff.durations import written
 from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -152,7 +154,6 @@ def _from_now_on(invocation: Invocation, config: RunConfig) -> RunConfig:
 
 
 def _carried_out(invocation: Invocation, replay: Replay, run: Run, options: FollowOptions, ears: Ears) -> Run:
-    from shadowdiff import diagnostics
     from shadowdiff.cli.replay import carrying_out
     from shadowdiff.render.sessions import counted
     from shadowdiff.replay.coming import Coming
@@ -172,8 +173,6 @@ def _carried_out(invocation: Invocation, replay: Replay, run: Run, options: Foll
 @contextmanager
 def _seconds_between_polls(invocation: Invocation, options: FollowOptions, ears: Ears) -> Iterator[Callable[[], float]]:
     """How long to wait from one poll to the next: long, while a database is listened to that announces sessions."""
-    from shadowdiff import diagnostics
-
     often = options.poll or POLL_SECONDS
     if not invocation.mapping.is_own:
         yield lambda: often
@@ -186,15 +185,17 @@ def _seconds_between_polls(invocation: Invocation, options: FollowOptions, ears:
 
 
 def _tell(run: Run, options: FollowOptions, seconds_between_polls: float) -> None:
-    from shadowdiff import diagnostics
     from shadowdiff.render.sessions import moment
 
     since = run.config.window.since or run.started_at
     diagnostics.note(
-        f"following sessions that start from {moment(since)} UTC on, each shown once it has been idle for "
-        f"{options.idle:g} s; looking for new ones every {seconds_between_polls:g} s at least"
+        f"following sessions that start from {moment(since)} UTC on, looked for every "
+        f"{written(seconds_between_polls)} at least"
     )
-    diagnostics.note("Ctrl-C ends with the summary, a second one at once")
+    diagnostics.note(
+        f"each is shown once it has been idle for {written(options.idle)}; Ctrl-C ends with the summary, "
+        "a second one at once"
+    )
 
 
 class _Page:

@@ -100,6 +100,7 @@ def test_clocks_that_are_ahead_and_turns_without_a_time_hold_nobody_up(
         assert activity is not None
         is_old = activity.last_asked is not None and activity.last_asked + IDLE <= moment
         assert is_old or live.last_written(moment) + IDLE <= moment
+        assert moment <= max(live.last_written(LATER), at(900)) + 2 * IDLE
 
 
 @given(st.integers(0, 3), st.integers(1, 10))
