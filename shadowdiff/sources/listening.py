@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import selectors
+import socket
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ ANY_SESSION = ""
 SECONDS_BETWEEN_PROBES = 20.0
 """How often a silent connection is asked whether it still lives: firewalls drop those without a word."""
 LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_FAREWELL_SECONDS = 1.0
+"""A server that does not answer is not waited for."""
 
 
 class Listener:
@@ -35,41 +38,45 @@ class Listener:
     def __init__(self, engine: Engine, hear: Callable[[str], None]) -> None:
         self._engine = engine
         self._hear = hear
-        self._left = threading.Event()
         self.is_listening = False
         self.refusal = ""
         """Why nothing will ever be heard here; empty where something may be."""
 
     def __enter__(self) -> Listener:
+        self._leaving, self._left = socket.socketpair()
         connection = self._connected()
-        if not self.refusal:
-            threading.Thread(target=self._listen, args=(connection,), daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, args=(connection,), daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._left.set()
+        self._leaving.close()
+        self._thread.join(LONGEST_FAREWELL_SECONDS)
 
     def _listen(self, connection: Connection | None) -> None:
+        """Until it is left, or told that it is of no use."""
         attempt = 0
-        while not self._left.is_set() and not self.refusal:
-            if connection is None:
-                self._left.wait(growing_pause(attempt, LONGEST_PAUSE_SECONDS))
+        with self._left, selectors.DefaultSelector() as until_left:
+            until_left.register(self._left, selectors.EVENT_READ)
+            while not self.refusal:
+                if connection is not None:
+                    self._listen_on(connection)
+                    attempt = 0
+                if until_left.select(growing_pause(attempt, LONGEST_PAUSE_SECONDS)):
+                    return
                 connection, attempt = self._connected(), attempt + 1
                 if connection is not None:
                     self._hear(ANY_SESSION)
-            else:
-                self._listen_on(connection)
-                connection, attempt = None, 0
 
     def _listen_on(self, connection: Connection) -> None:
-        """Until the connection is lost, or the listener left."""
+        """Until the connection is lost, or the listener is left."""
         from psycopg import Error
 
         try:
             with connection, selectors.DefaultSelector() as selector:
-                selector.register(connection.fileno(), selectors.EVENT_READ)
-                while not self._left.is_set():
-                    selector.select(SECONDS_BETWEEN_PROBES)
+                heard = selector.register(connection.fileno(), selectors.EVENT_READ)
+                selector.register(self._left, selectors.EVENT_READ)
+                while all(key == heard for key, _ in selector.select(SECONDS_BETWEEN_PROBES)):
                     connection.execute("SELECT 1")  # hands over what has come, and fails where nothing can
         except (Error, OSError):
             pass
