@@ -155,7 +155,7 @@ class Nights:
     def _tell(self, night: Night, run: Run) -> None:
         """A line per problem: too many failures, the cap, and each rule that does not hold."""
         from shadowdiff.cli.carrying import refuse_cap, refuse_too_many_failures
-        from shadowdiff.render.gates import gate_sentence
+        from shadowdiff.render.nights import crossed_line
 
         try:
             refuse_too_many_failures(run, self.settings.max_failures)
@@ -167,7 +167,7 @@ class Nights:
             self.problems.tell(error.exit_code, f"night {night.name}: {error}")
         for outcome in night.gates:
             if not outcome.passed:
-                self.problems.tell(ExitCode.GATE_CROSSED, f"night {night.name}: gate crossed: {gate_sentence(outcome)}")
+                self.problems.tell(ExitCode.GATE_CROSSED, crossed_line(night, outcome))
 
     @cached_property
     def courier(self) -> Courier:
