@@ -34,14 +34,13 @@ def targets(settings: NightlySettings) -> tuple[Target, ...]:
 
 def check_targets(settings: NightlySettings, privacy: PrivacySettings) -> None:
     """Refuse what cannot be delivered to, before a night is replayed. Opens no connection. Raises ConfigError."""
-    from shadowdiff.delivery.allowed import require_allowed
+    from shadowdiff.delivery.allowed import refuse_offline
     from shadowdiff.delivery.webhook import webhook_from
 
+    refuse_offline(s3=settings.s3, webhook=settings.webhook_env, offline=privacy.offline)
     if settings.s3:
-        require_allowed(Target.S3, offline=privacy.offline)
         s3_target(settings)
     if settings.webhook_env:
-        require_allowed(Target.WEBHOOK, offline=privacy.offline)
         webhook_from(settings.webhook_env)
 
 

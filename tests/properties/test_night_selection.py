@@ -74,7 +74,7 @@ def nights_of(talks: Sequence[Talk], hours: Sequence[float], settings: NightlySe
     for hour in hours:
         production.now = now = START + hour * HOUR
         window = window_of(settings, watermark, now)
-        found = chosen(production, window, settings, watermark, lambda ids: done.intersection(ids))
+        found = chosen(production, window, settings, watermark, set(done).intersection)
         replayed.append(found.session_ids)
         done |= set(found.session_ids)
         watermark = now
