@@ -99,7 +99,7 @@ class Courier:
         from shadowdiff.delivery.s3 import deliver_s3
 
         with self._at_hand(report) as directory:
-            deliver_s3(directory, s3_target(self.settings), report.night.name)
+            deliver_s3(directory, s3_target(self.settings), report.night.name, **self._limit())
 
     @contextmanager
     def _at_hand(self, report: NightReport) -> Iterator[Path]:
@@ -119,6 +119,9 @@ class Courier:
 
         settings, night = self.settings, report.night
         url = settings.report_url and settings.report_url.replace("{night}", night.name)
-        deliver_webhook(
-            webhook_from(settings.webhook_env or ""), webhook_message(report.run, night, report.surroundings, url)
-        )
+        message = webhook_message(report.run, night, report.surroundings, url)
+        deliver_webhook(webhook_from(settings.webhook_env or ""), message, **self._limit())
+
+    def _limit(self) -> dict[str, float]:
+        limit = self.settings.delivery_timeout
+        return {} if limit is None else {"deadline": limit.total_seconds()}
