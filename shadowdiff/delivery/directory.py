@@ -122,7 +122,7 @@ def _write_file(path: Path, write: Callable[[TextIO], object]) -> None:
 
 
 def _put_in_place(new: Path, place: Path) -> None:
-    """Nothing replaces a directory that is not empty: for a moment there is none, and a sweep brings back the old one."""
+    """A full directory cannot be replaced at once: for a moment there is none, and a sweep brings back the old one."""
     old = place.with_name(f".{place.name}{OLD}")
     had_one = os.path.lexists(place)
     if had_one:
