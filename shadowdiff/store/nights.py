@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, exists, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shadowdiff.nights import Delivery, GateOutcome, Night, NightStatus, Target
+from shadowdiff.runs import Run
 from shadowdiff.store.codec import decode_gates, encode
 from shadowdiff.store.holds import Hold
-from shadowdiff.store.runs import RunStore
+from shadowdiff.store.runs import Beside, RunStore
 from shadowdiff.store.schema import deliveries, nights, run_sessions
 from shadowdiff.store.statements import texts
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Row, Select
+    from sqlalchemy import ColumnElement, Connection, Row, Select
 
 
 class NightStore:
@@ -60,7 +61,7 @@ class NightStore:
     def begin(self, configuration: str, date: str, since: datetime, until: datetime) -> Night:
         """A new night, named after its date; from the second of a date on with a number. For the holder only."""
 
-        def work(connection: Any) -> Night:
+        def work(connection: Connection) -> Night:
             taken = set(connection.scalars(select(nights.c.name).where(nights.c.configuration == configuration)))
             night = Night(configuration, _free(date, taken), since, until)
             values = {"configuration": configuration, "name": night.name, "since": since, "until": until}
@@ -69,17 +70,21 @@ class NightStore:
 
         return self._store.transaction("beginning the night", work)
 
-    def attach(self, night: Night, run_id: str) -> None:
-        """Record which run the night's is."""
-        statement = update(nights).where(_is(night)).values(run_id=run_id)
-        self._store.transaction("updating the night", lambda connection: connection.execute(statement))
+    def attaching(self, night: Night) -> Beside:
+        """Records which run the night's is, in the transaction that creates it: a kill leaves both or neither."""
+        statement = update(nights).where(_is(night))
+
+        def write(connection: Connection, run: Run) -> None:
+            connection.execute(statement.values(run_id=run.run_id))
+
+        return write
 
     def finish(self, night: Night, gates: Sequence[GateOutcome], targets: Sequence[Target]) -> None:
         """Record that the night is done, what its gates made of it, and where its report is to go."""
         ended = update(nights).where(_is(night)).values(status=NightStatus.DONE, gates=encode(tuple(gates)))
         where = {"configuration": night.configuration, "night": night.name}
 
-        def work(connection: Any) -> None:
+        def work(connection: Connection) -> None:
             connection.execute(ended)
             if targets:
                 rows = [where | {"target": target} for target in targets]
@@ -122,11 +127,14 @@ class NightStore:
         )
         self._store.transaction("updating the night", lambda connection: connection.execute(statement))
 
-    def replayed(self, configuration: str, session_ids: Sequence[str]) -> set[str]:
-        """Of these sessions, those that an earlier night of the configuration replayed or has planned."""
-        of_nights = exists().where(nights.c.run_id == run_sessions.c.run_id, nights.c.configuration == configuration)
-        statement = select(run_sessions.c.session_id).where(
-            run_sessions.c.session_id == func.any(texts(session_ids)), of_nights
+    def replayed(self, configuration: str, session_ids: Sequence[str], since: datetime) -> set[str]:
+        """Of these sessions, all started at or after `since`, those that a night of the configuration replayed."""
+        columns = run_sessions.c
+        statement = (
+            select(columns.session_id)
+            .join(nights, nights.c.run_id == columns.run_id)
+            .where(nights.c.configuration == configuration, nights.c.until > since)
+            .where(columns.session_id == func.any(texts(session_ids)), columns.turns.is_not(None))
         )
         return set(self._store.transaction("reading nights", lambda connection: list(connection.scalars(statement))))
 

@@ -46,6 +46,8 @@ REPLAYED = ("session_id", "org_id", "started_at", "tags", "turns")
 """Columns of a session that is replayed and no longer only planned."""
 LATEST = "latest"
 T = TypeVar("T")
+Beside = Callable[["Connection", Run], None]
+"""Writes something that is stored with a new run, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,11 @@ class RunStore:
         self._texts_held: set[str] = set()
         """Hashes of texts that this process has stored: a night's pools name the same ones again and again."""
 
-    def create(self, run: Run, session_ids: Sequence[str]) -> None:
-        """Store a run before anything is computed, with the sessions it will replay, in order."""
+    def create(self, run: Run, session_ids: Sequence[str], beside: Beside | None = None) -> None:
+        """Store a run before anything is computed, with the sessions it will replay, in order.
+
+        What `beside` writes is stored with it, or neither is.
+        """
 
         def work(connection: Connection) -> None:
             row = {"run_id": run.run_id, "started_at": run.started_at, "version": run.version, "status": run.status}
@@ -77,6 +82,8 @@ class RunStore:
             planned = enumerate(session_ids, start=1)
             rows = ({"run_id": run.run_id, "position": place, "session_id": name} for place, name in planned)
             write(connection, insert(run_sessions), rows)
+            if beside is not None:
+                beside(connection, run)
 
         self.transaction("storing the run", work)
 
