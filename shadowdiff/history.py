@@ -12,8 +12,9 @@ from shadowdiff.nights import History, Night, NightFigures, NightStatus, Outlier
 from shadowdiff.runs import Estimate, PairSummary, Run, RunSummary, Side
 
 BAND_NIGHTS = 14
-LEAST_NIGHTS = 5
-DEVIATIONS = 3.0
+LEAST_NIGHTS = 7
+"""Of fewer, a steady figure leaves its band by chance on more than one night in twenty; of 14, on one in a hundred."""
+DEVIATIONS = 4.0
 SIGMA_PER_MAD = 1.4826
 """A normal distribution's standard deviation over its median absolute deviation (Rousseeuw and Croux 1993, eq. 1.2)."""
 FLOORS: Mapping[str, float] = {
@@ -55,7 +56,7 @@ class Band:
 
 
 def band(before: Sequence[float], floor: float) -> Band:
-    """Median ± 3 scaled median absolute deviations of at least one number, and never narrower than ± `floor`.
+    """Median ± DEVIATIONS scaled median absolute deviations of at least one number; never narrower than ± `floor`.
 
     Hampel's identifier (Hampel 1974; Davies and Gather 1993, section 2): up to
     half of the numbers may be outliers themselves and hardly move it.
@@ -109,11 +110,13 @@ def trend(configuration: str, nights: Sequence[NightFigures], last: int | None =
     shown = {night.night for night in kept}
     outliers: list[Outlier] = []
     restarts: list[str] = []
+    band_nights = 0
     for night, before, is_restart in _with_those_before(ordered):
         if night.night in shown:
             restarts += [night.night] if is_restart else []
             outliers += _outliers(night, before)
-    return History(configuration, tuple(kept), tuple(outliers), RULE, tuple(restarts))
+        band_nights = len(before) if len(before) >= LEAST_NIGHTS else 0
+    return History(configuration, tuple(kept), tuple(outliers), RULE, tuple(restarts), band_nights)
 
 
 def basis(night: NightFigures) -> tuple[object, ...]:
@@ -121,22 +124,26 @@ def basis(night: NightFigures) -> tuple[object, ...]:
     return (tuple((label, fingerprint) for label, _, fingerprint in night.sides), night.setting)
 
 
-def _with_those_before(ordered: Sequence[NightFigures]) -> Iterator[tuple[NightFigures, list[NightFigures], bool]]:
-    """Each night that has figures, the nights of its trend before it, and whether it starts another trend."""
-    before: list[NightFigures] = []
+Figures = Mapping[str, Estimate]
+"""By name, as named_figures has them."""
+
+
+def _with_those_before(ordered: Sequence[NightFigures]) -> Iterator[tuple[NightFigures, list[Figures], bool]]:
+    """Each night that has figures, those of the nights of its trend before it, and whether it starts another trend."""
+    of: object = None
+    before: list[Figures] = []
     for night in ordered:
         if night.status is NightStatus.RUNNING or not night.pairs:
             continue
-        is_restart = bool(before) and basis(night) != basis(before[-1])
-        before = [] if is_restart else before
+        is_restart = bool(before) and basis(night) != of
+        of, before = basis(night), [] if is_restart else before
         yield night, before, is_restart
-        before = [*before[-BAND_NIGHTS + 1 :], night]
+        before = [*before[-BAND_NIGHTS + 1 :], named_figures(night)]
 
 
-def _outliers(night: NightFigures, before: Sequence[NightFigures]) -> Iterator[Outlier]:
+def _outliers(night: NightFigures, earlier: Sequence[Figures]) -> Iterator[Outlier]:
     if night.sessions < LEAST_SESSIONS:
         return
-    earlier = [named_figures(other) for other in before]
     for name, figure in named_figures(night).items():
         values = [value for other in earlier if name in other and _is_known(value := other[name].value)]
         if not _is_known(figure.value) or len(values) < LEAST_NIGHTS:

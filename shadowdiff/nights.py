@@ -119,6 +119,8 @@ class History:
     """How the band is drawn, in a sentence."""
     restarts: tuple[str, ...] = ()
     """Nights whose sides or setting are not those of the night before: the band starts anew."""
+    band_nights: int = 0
+    """How many nights make the newest one's band; 0 where there are too few."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _show(nights: Nights, ended: list[Night]) -> None:
     """For a person who looks on: what each night came to, and where its report is."""
     from shadowdiff.cli.output import colored, opened, width_of
     from shadowdiff.render.lines import painter
-    from shadowdiff.render.nights import night_lines
+    from shadowdiff.render.tonight import night_lines
 
     with opened(None) as out:
         paint = painter(color=colored("auto", out))

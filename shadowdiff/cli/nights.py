@@ -155,7 +155,7 @@ class Nights:
     def _tell(self, night: Night, run: Run) -> None:
         """A line per problem: too many failures, the cap, and each rule that does not hold."""
         from shadowdiff.cli.carrying import refuse_cap, refuse_too_many_failures
-        from shadowdiff.render.nights import crossed_line
+        from shadowdiff.render.tonight import crossed_line
 
         try:
             refuse_too_many_failures(run, self.settings.max_failures)
