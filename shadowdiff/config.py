@@ -61,7 +61,7 @@ KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
         **dict.fromkeys(("first", "overlap", "idle"), "duration"),
         **dict.fromkeys(("sample", "top_k", "pool", "latency"), "count"),
         **dict.fromkeys(("max_usd", "max_failures"), "number"),
-        "noise": "flag",
+        **dict.fromkeys(("noise", "s3_allow_plain_http"), "flag"),
         "min_score": "numbers",
     },
     "gate": {"rules": "texts", "strict": "strict"},

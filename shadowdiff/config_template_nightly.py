@@ -11,6 +11,7 @@ NIGHTLY: tuple[tuple[str, str, str], ...] = (
     ("s3_endpoint", '"https://s3.example.com"', "For stores that speak S3 and are not AWS."),
     ("s3_region", '"eu-central-1"', ""),
     ("s3_profile", '"search-team"', ""),
+    ("s3_allow_plain_http", "false", "true: reports may travel unencrypted to s3_endpoint, over a network of yours."),
     ("webhook_env", '"SHADOWDIFF_WEBHOOK"', "The environment variable with the URL of a Slack-compatible webhook."),
     ("report_url", '"https://reports.example.com/{night}/report.html"', "Where people open a report; for the message."),
     ("first", '"1d"', "How far the first night looks back; later ones begin where the one before ended."),

@@ -44,6 +44,8 @@ class NightlySettings:
     s3_endpoint: str | None = None
     s3_region: str | None = None
     s3_profile: str | None = None
+    s3_allow_plain_http: bool = False
+    """Whether `s3_endpoint` may be plain http to another machine than this."""
     webhook_env: str | None = None
     """Name of the environment variable that holds the webhook's URL, which is a secret."""
     report_url: str | None = None

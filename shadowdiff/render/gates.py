@@ -10,7 +10,7 @@ from shadowdiff.gates.figures import FIGURES, Figure
 from shadowdiff.nights import GateOutcome
 from shadowdiff.render.amounts import NOT_KNOWN
 from shadowdiff.render.lines import BOLD, DIM, FAILED, PLAIN, Line, Span, flowed
-from shadowdiff.render.sessions import INDENT, counted
+from shadowdiff.render.sessions import INDENT
 from shadowdiff.render.tables import sentence
 from shadowdiff.render.text import cells, fit, one_line, wrap
 
