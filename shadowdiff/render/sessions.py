@@ -105,14 +105,14 @@ def turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator
     """Which of the session's `turns` it is, what was asked, and how it ended."""
     asked = turn.replayed.turn
     lead = [Span("─ ", DIM), Span(f"turn {asked.position}/{turns}", BOLD), Span("  ")]
-    right = _outcomes(run, turn)
+    right = turn_outcomes(run, turn)
     indent = width_of(lead)
     room = width - indent - width_of(right) - 4
     if room < 20:
         yield ruled(lead[:2], right, width, "─")
         lead, indent, room = [Span(" " * 4)], 4, width - 5
         right = []
-    lines = wrap(_query(asked), room, QUERY_LINES)
+    lines = wrap(asked_text(asked), room, QUERY_LINES)
     yield ruled([*lead, Span(lines[0])], right, width, "─") if right else [*lead, Span(lines[0])]
     yield from ([Span(" " * indent), Span(line)] for line in lines[1:])
     if asked.search_query and asked.search_query != asked.query:
@@ -120,14 +120,15 @@ def turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator
         yield from ([Span(" " * indent), Span(line, DIM)] for line in searched)
 
 
-def _query(turn: Turn) -> str:
+def asked_text(turn: Turn) -> str:
     """In quotation marks; what stands in brackets instead is not the user's."""
     if turn.missing_text is not None:
         return f"({MISSING[turn.missing_text]})"
     return f"“{one_line(turn.query)}”"
 
 
-def _outcomes(run: Run, turn: TurnOutcome) -> Line:
+def turn_outcomes(run: Run, turn: TurnOutcome) -> Line:
+    """How the turn ended for each pair."""
     line: Line = []
     for side in run.others:
         outcome = turn.outcome(side.label)
