@@ -20,6 +20,7 @@ from shadowdiff.render.formats import FORMATS, renderer_for
 
 if TYPE_CHECKING:
     from shadowdiff.cli.invocation import Invocation
+    from shadowdiff.nights import Surroundings
     from shadowdiff.records import SessionOutcome
     from shadowdiff.runs import Run
     from shadowdiff.store.runs import RunStore
@@ -83,8 +84,10 @@ def taken(options: dict[str, Any]) -> OutputOptions:
     return OutputOptions(**{name: options.pop(name) for name in OutputOptions.__slots__})
 
 
-def write_run(run: Run, invocation: Invocation, options: OutputOptions) -> None:
-    """Render a stored run, with texts from the source where the store has none.
+def write_run(
+    run: Run, invocation: Invocation, options: OutputOptions, surroundings: Surroundings | None = None
+) -> None:
+    """Render a stored run and what stands beside it, with texts from the source where the store has none.
 
     Raises ConfigError when the file cannot be written.
     """
@@ -95,6 +98,7 @@ def write_run(run: Run, invocation: Invocation, options: OutputOptions) -> None:
             color=colored(options.color, out),
             full_rankings=options.full_rankings,
             only_changed=options.only_changed,
+            surroundings=surroundings,
         )
         renderer.render(run, with_texts(run, invocation, chosen_outcomes(run, invocation.store, options)), out)
 
