@@ -111,7 +111,7 @@ def _turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterato
         yield ruled(lead[:2], right, width, "─")
         lead, indent, room = [Span(" " * 4)], 4, width - 5
         right = []
-    lines = wrap(_query(asked), room, QUERY_LINES)
+    lines = wrap(asked_text(asked), room, QUERY_LINES)
     yield ruled([*lead, Span(lines[0])], right, width, "─") if right else [*lead, Span(lines[0])]
     yield from ([Span(" " * indent), Span(line)] for line in lines[1:])
     if asked.search_query and asked.search_query != asked.query:
@@ -119,7 +119,7 @@ def _turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterato
         yield from ([Span(" " * indent), Span(line, DIM)] for line in searched)
 
 
-def _query(turn: Turn) -> str:
+def asked_text(turn: Turn) -> str:
     """In quotation marks; what stands in brackets instead is not the user's."""
     if turn.missing_text is not None:
         return f"({MISSING[turn.missing_text]})"
