@@ -96,7 +96,7 @@ def write_run(run: Run, invocation: Invocation, options: OutputOptions) -> None:
             full_rankings=options.full_rankings,
             only_changed=options.only_changed,
         )
-        renderer.render(run, with_texts(run, invocation, _chosen(run, invocation.store, options)), out)
+        renderer.render(run, with_texts(run, invocation, chosen_outcomes(run, invocation.store, options)), out)
 
 
 def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutcome]) -> Iterator[SessionOutcome]:
@@ -113,7 +113,8 @@ def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutco
         diagnostics.warning(warning)
 
 
-def _chosen(run: Run, store: RunStore, options: OutputOptions) -> Iterator[SessionOutcome]:
+def chosen_outcomes(run: Run, store: RunStore, options: OutputOptions) -> Iterator[SessionOutcome]:
+    """The sessions of a stored run that the options ask for, in the order that they ask for."""
     from shadowdiff.diff import only_changed
     from shadowdiff.replay.results import outcomes
 

@@ -84,7 +84,7 @@ def _header(run: Run, outcome: SessionOutcome, turns: int, width: int) -> Iterat
 
 
 def _turn_lines(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator[Line]:
-    yield from _turn_header(run, turn, turns, width)
+    yield from turn_header(run, turn, turns, width)
     yield from turn_notes(run, turn, width)
     lists = lists_of(run, turn)
     for others in _blocks(run, width):
@@ -101,7 +101,8 @@ def _blocks(run: Run, width: int) -> list[Sequence[Side]]:
     return [(side,) for side in run.others]
 
 
-def _turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator[Line]:
+def turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator[Line]:
+    """Which of the session's `turns` it is, what was asked, and how it ended."""
     asked = turn.replayed.turn
     lead = [Span("─ ", DIM), Span(f"turn {asked.position}/{turns}", BOLD), Span("  ")]
     right = _outcomes(run, turn)
