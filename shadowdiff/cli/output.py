@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,10 +83,12 @@ def taken(options: dict[str, Any]) -> OutputOptions:
     return OutputOptions(**{name: options.pop(name) for name in OutputOptions.__slots__})
 
 
-def write_run(run: Run, invocation: Invocation, options: OutputOptions) -> None:
-    """Render a stored run, with texts from the source where the store has none.
+def write_run(
+    run: Run, invocation: Invocation, options: OutputOptions, session_ids: Sequence[str] | None = None
+) -> None:
+    """Render a stored run, or these of its sessions, with texts from the source where the store has none.
 
-    Raises ConfigError when the file cannot be written.
+    Raises ConfigError when the file cannot be written, or the run has not replayed a session.
     """
     with opened(options.output) as out:
         renderer = renderer_for(
@@ -96,7 +98,7 @@ def write_run(run: Run, invocation: Invocation, options: OutputOptions) -> None:
             full_rankings=options.full_rankings,
             only_changed=options.only_changed,
         )
-        renderer.render(run, with_texts(run, invocation, _chosen(run, invocation.store, options)), out)
+        renderer.render(run, with_texts(run, invocation, _chosen(run, invocation.store, options, session_ids)), out)
 
 
 def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutcome]) -> Iterator[SessionOutcome]:
@@ -113,25 +115,27 @@ def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutco
         diagnostics.warning(warning)
 
 
-def _chosen(run: Run, store: RunStore, options: OutputOptions) -> Iterator[SessionOutcome]:
+def _chosen(
+    run: Run, store: RunStore, options: OutputOptions, session_ids: Sequence[str] | None
+) -> Iterator[SessionOutcome]:
     from shadowdiff.diff import only_changed
     from shadowdiff.replay.results import outcomes
 
-    session_ids = _by_contrast(run, store) if options.sort == "contrast" else None
-    for outcome in outcomes(run, store, session_ids):
+    wanted = list(dict.fromkeys(session_ids)) if session_ids else None
+    ordered = _by_contrast(run, store, wanted) if options.sort == "contrast" else wanted
+    for outcome in outcomes(run, store, ordered):
         kept = only_changed(outcome) if options.only_changed else outcome
         if kept is not None:
             yield kept
 
 
-def _by_contrast(run: Run, store: RunStore) -> list[str]:
+def _by_contrast(run: Run, store: RunStore, session_ids: Sequence[str] | None) -> list[str]:
     """Session ids, most different first; one key per session in memory, no more."""
     from shadowdiff.diff import contrast
     from shadowdiff.replay.results import outcomes
 
-    keys = [
-        (contrast(outcome), place, outcome.session.session_id) for place, outcome in enumerate(outcomes(run, store))
-    ]
+    found = enumerate(outcomes(run, store, session_ids))
+    keys = [(contrast(outcome), place, outcome.session.session_id) for place, outcome in found]
     return [session_id for _, _, session_id in sorted(keys)]
 
 
