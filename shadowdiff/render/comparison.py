@@ -21,6 +21,7 @@ from shadowdiff.render.columns import heading_of
 from shadowdiff.render.figures import difference, in_words, written
 from shadowdiff.render.lines import BOLD, DIM, FAILED, PLAIN, Line, Span, flowed, painter
 from shadowdiff.render.sessions import INDENT, counted
+from shadowdiff.render.structured import PLACES
 from shadowdiff.render.tables import Figure, TableRow, sentence, table
 from shadowdiff.render.text import cells, clip, fit, one_line
 from shadowdiff.runs import Run
@@ -56,11 +57,18 @@ def comparison_json(changes: RunChanges, run: Run) -> str:
         "after": changes.after,
         "sides": [{"side": side.label, "name": side.name} for side in run.sides],
         "sessions_in_both": changes.sessions_in_both,
-        "figures": [{"name": name, "before": before, "after": after} for name, before, after in changes.figures],
+        "figures": [
+            {"name": name, "before": _rounded(before), "after": _rounded(after)}
+            for name, before, after in changes.figures
+        ],
         **{name: [asdict(session) for session in sessions] for name, sessions in _lists(changes)},
         "notes": list(changes.notes),
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, PLACES)
 
 
 def comparison_markdown(changes: RunChanges, run: Run, limit: int) -> str:
@@ -73,7 +81,8 @@ def comparison_markdown(changes: RunChanges, run: Run, limit: int) -> str:
     if rows:
         head = ["| | before | after | change |", "| :-- | --: | --: | --: |"]
         parts.append("\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]))
-    parts += [f"- {note}" for note in changes.notes]
+    if changes.notes:
+        parts.append("\n".join(f"- {note}" for note in changes.notes))
     for name, sessions in _lists(changes):
         if sessions:
             parts.append(_folded(name, sessions, run, limit))
