@@ -98,7 +98,8 @@ def write_run(
             full_rankings=options.full_rankings,
             only_changed=options.only_changed,
         )
-        renderer.render(run, with_texts(run, invocation, _chosen(run, invocation.store, options, session_ids)), out)
+        chosen = chosen_outcomes(run, invocation.store, options, session_ids)
+        renderer.render(run, with_texts(run, invocation, chosen), out)
 
 
 def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutcome]) -> Iterator[SessionOutcome]:
@@ -115,9 +116,10 @@ def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutco
         diagnostics.warning(warning)
 
 
-def _chosen(
-    run: Run, store: RunStore, options: OutputOptions, session_ids: Sequence[str] | None
+def chosen_outcomes(
+    run: Run, store: RunStore, options: OutputOptions, session_ids: Sequence[str] | None = None
 ) -> Iterator[SessionOutcome]:
+    """The sessions of a stored run, all or these, that the options ask for, in the order that they ask for."""
     from shadowdiff.diff import only_changed
     from shadowdiff.replay.results import outcomes
 

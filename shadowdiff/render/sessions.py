@@ -78,14 +78,14 @@ def _header(run: Run, outcome: SessionOutcome, turns: int, width: int) -> Iterat
 
 
 def _turn_lines(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator[Line]:
-    yield from _turn_header(run, turn, turns, width)
-    yield from _notes(run, turn, width)
+    yield from turn_header(run, turn, turns, width)
+    yield from turn_notes(run, turn, width)
     lists = lists_of(run, turn)
     for others in _blocks(run, width):
         if any(turn.outcome(side.label) is not Outcome.SAME for side in others):
             yield from drawn(columns_of(lists, turn, run, others), width, run.config.top_k)
         for side in others:
-            yield from _turn_counts(run, turn, lists, side, width)
+            yield from turn_counts(run, turn, lists, side, width)
 
 
 def _blocks(run: Run, width: int) -> list[Sequence[Side]]:
@@ -95,7 +95,8 @@ def _blocks(run: Run, width: int) -> list[Sequence[Side]]:
     return [(side,) for side in run.others]
 
 
-def _turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator[Line]:
+def turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator[Line]:
+    """Which of the session's `turns` it is, what was asked, and how it ended."""
     asked = turn.replayed.turn
     lead = [Span("─ ", DIM), Span(f"turn {asked.position}/{turns}", BOLD), Span("  ")]
     right = _outcomes(run, turn)
@@ -135,7 +136,7 @@ def _outcomes(run: Run, turn: TurnOutcome) -> Line:
     return line
 
 
-def _notes(run: Run, turn: TurnOutcome, width: int) -> list[Line]:
+def turn_notes(run: Run, turn: TurnOutcome, width: int) -> list[Line]:
     """What a reader must know of the turn's pool before believing its lists."""
     replayed, size = turn.replayed, len(turn.replayed.pool.entries)
     notes = []
@@ -170,7 +171,8 @@ def _unpooled(origin: PoolOrigin) -> str:
     return f"no recorded pool: {made}"
 
 
-def _turn_counts(run: Run, turn: TurnOutcome, lists: Lists, side: Side, width: int) -> list[Line]:
+def turn_counts(run: Run, turn: TurnOutcome, lists: Lists, side: Side, width: int) -> list[Line]:
+    """What the turn comes to for the pair of the baseline and `side`."""
     diff = turn.diffs[side.label]
     label = f"{side.label}, " if len(run.others) > 1 else ""
     if diff is None:
