@@ -172,8 +172,8 @@ def _row(row: Row) -> tuple[str, str]:
     near = NEAR_TIE if row.is_near_tie else ""
     title = markdown(f"{clip(row.title, TITLE_CELLS)}{clip(row.suffix, TITLE_CELLS)}")
     shown = f"**{title}**" if row.sign else title
-    lead = f"{row.sign}{near}"
-    return f"{lead} {row.rank}".strip(), f"{shown} {markdown(row.place)}".strip()
+    lead = f"{row.sign}{near}&nbsp;" if row.sign or near else ""
+    return f"{lead}{row.rank}", f"{shown} {markdown(row.place)}".strip()
 
 
 def _turn_counts(run: Run, turn: TurnOutcome, lists: Lists) -> list[str]:

@@ -57,7 +57,8 @@ def test_the_sentence_comes_first_then_the_gates() -> None:
     run, outcomes = hard_run()
     lines = written(run, outcomes, Surroundings(gates(run))).splitlines()
     assert lines[0] == "**A and B surfaced different entries in 4 of 8 turns (1 turn failed).**"
-    assert lines[2] == "**Gate crossed: 5 of 10 rules do not hold.**"
+    assert lines[2] == "A cosine against B minilm-v3"
+    assert lines[4] == "**Gate crossed: 5 of 10 rules do not hold.**"
     assert "Gate" not in written(run, outcomes)
 
 
