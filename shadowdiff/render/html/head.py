@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from shadowdiff.nights import ChangedSession, GateOutcome, RunChanges, Surroundings
+from shadowdiff.records import Outcome
 from shadowdiff.render import fidelity
 from shadowdiff.render.closing import INTERVAL, circumstances, cut_short, pair_figures, verdict
 from shadowdiff.render.columns import heading_of
@@ -149,7 +150,7 @@ def _tiles(run: Run, summary: RunSummary) -> Iterator[tuple[str, str, list[Tile]
 
 
 def _pair_tiles(run: Run, a: str, label: str, summary: RunSummary, pair: PairSummary) -> list[Tile]:
-    failed = sum(summary.sides[name].failed_turns for name in (a, label) if name in summary.sides)
+    failed = pair.turns.get(Outcome.FAILED, 0)
 
     def floor(of: Callable[[PairSummary], Figure]) -> str:
         """What the baseline against itself gives for the same figure; empty where that was not measured."""

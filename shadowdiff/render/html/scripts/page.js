@@ -168,6 +168,7 @@ async function start() {
   addEventListener("afterprint", afterPrint);
   followLink();
   document.documentElement.dataset.ready = "true";
+  performance.mark("shadowdiff-ready");
 }
 
 start().catch((error) => {
