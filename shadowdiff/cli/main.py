@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": "shadowdiff.cli.replay",
     "runs": "shadowdiff.cli.runs",
     "show": "shadowdiff.cli.show",
+    "review": "shadowdiff.cli.review",
     "load": "shadowdiff.cli.load",
     "export": "shadowdiff.cli.export",
     "optimize": "shadowdiff.cli.optimize",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import output_options, taken, write_run
+from shadowdiff.cli.output import output_options, summed_run, taken, write_run
 
 EPILOG = """\b
 Examples:
@@ -26,10 +25,5 @@ def command(invocation: Invocation, /, run: str, **options: Any) -> None:
 
     RUN is a run's id, the beginning of one, or `latest`.
     """
-    from shadowdiff.replay.results import summarise
-
     output = taken(options)
-    found = invocation.store.get(run)
-    if found.summary is None:
-        found = replace(found, summary=summarise(found, invocation.store))
-    write_run(found, invocation, output)
+    write_run(summed_run(invocation, run), invocation, output)
