@@ -70,7 +70,11 @@ def _report(invocation: Invocation, run: Run, path: Path) -> Path:
     """The night's own report, where the run is a night's and its report is here; else one that is made now."""
     kept = _night_report(invocation, run)
     if kept is None:
-        write_run(run, invocation, OutputOptions(format="html", output=path))
+        from shadowdiff.cli.show import beside_run
+        from shadowdiff.nights import Surroundings
+
+        options = OutputOptions(format="html", output=path)
+        write_run(run, invocation, options, beside_run(run, invocation, options, Surroundings()))
     return kept or path
 
 

@@ -32,9 +32,15 @@ class NightStore:
         refusal = f"a night of {configuration!r} is under way in another process"
         return self._store.held(f"nightly {configuration}", refusal)
 
-    def nights(self, configuration: str, limit: int) -> list[Night]:
-        """The newest nights, newest first."""
-        return self._read(_of(configuration).order_by(nights.c.number.desc()).limit(limit))
+    def nights(self, configuration: str, limit: int, until: datetime | None = None) -> list[Night]:
+        """The newest nights, newest first; with `until` those whose watermark is no later."""
+        statement = _of(configuration) if until is None else _of(configuration).where(nights.c.until <= until)
+        return self._read(statement.order_by(nights.c.number.desc()).limit(limit))
+
+    def configurations(self) -> list[str]:
+        """Names of the configurations that have nights, in order."""
+        statement = select(nights.c.configuration).distinct().order_by(nights.c.configuration)
+        return self._store.transaction("reading nights", lambda connection: list(connection.scalars(statement)))
 
     def unfinished(self, configuration: str) -> Night | None:
         """The night that was begun and not ended."""

@@ -141,6 +141,14 @@ class RunStore:
             "reading runs", lambda connection: self._with_sides(connection, list(connection.execute(statement)))
         )
 
+    def named(self, run_ids: Sequence[str]) -> dict[str, Run]:
+        """Runs by id, those of these ids that are stored. One transaction."""
+        statement = select(runs).where(runs.c.run_id == func.any(texts(run_ids)))
+        found = self.transaction(
+            "reading runs", lambda connection: self._with_sides(connection, list(connection.execute(statement)))
+        )
+        return {run.run_id: run for run in found}
+
     def progress(self, run_id: str) -> tuple[int, int]:
         """Sessions replayed, and sessions planned."""
         statement = select(func.count(run_sessions.c.turns), func.count()).where(run_sessions.c.run_id == run_id)
