@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shadowdiff.checks.checkup import Checkup
 from shadowdiff.findings import Finding, fail, ok
-from shadowdiff.nightly.deliveries import check_targets
+from shadowdiff.nightly.targets import check_targets
 
 
 def gate(checkup: Checkup) -> Iterator[Finding]:

@@ -148,7 +148,7 @@ def test_nights_are_looked_at_where_they_are_configured(
     patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where reports go, the webhook's variable, and rules that can be read; nothing where nothing is configured."""
-    assert not [finding for finding in patient.examine() if finding.check in {"gate", "reports", "deliveries"}]
+    assert not {"gate", "reports", "deliveries"} & set(patient.examine())
     monkeypatch.setenv("HOOK", "https://hooks.example.com/secret-path")
     found = nightly(patient, directory=tmp_path / "a" / "b", webhook_env="HOOK", s3="s3://bucket/x").examine()
     assert the_one(found, "reports", OK).what == str(tmp_path / "a" / "b")
