@@ -26,10 +26,16 @@ def command(invocation: Invocation, /, run: str, **options: Any) -> None:
 
     RUN is a run's id, the beginning of one, or `latest`.
     """
+    from shadowdiff import diagnostics
     from shadowdiff.replay.results import summarise
+    from shadowdiff.store.prune import sessions_gone
 
     output = taken(options)
     found = invocation.store.get(run)
+    if gone := sessions_gone(found, invocation.store):
+        diagnostics.warning(
+            f"{gone:,} of the sessions of run {found.run_id} were pruned and are not shown; the summary counts them all"
+        )
     if found.summary is None:
         found = replace(found, summary=summarise(found, invocation.store))
     write_run(found, invocation, output)
