@@ -22,6 +22,10 @@ COMMANDS = {
     "replay": "shadowdiff.cli.replay",
     "runs": "shadowdiff.cli.runs",
     "show": "shadowdiff.cli.show",
+    "nightly": "shadowdiff.cli.nightly",
+    "history": "shadowdiff.cli.history",
+    "compare": "shadowdiff.cli.compare",
+    "bless": "shadowdiff.cli.bless",
     "load": "shadowdiff.cli.load",
     "export": "shadowdiff.cli.export",
     "optimize": "shadowdiff.cli.optimize",
@@ -56,7 +60,7 @@ Examples:
 
 \b
 Exit codes: 0 done, differences or not · 1 a gate was crossed · 2 usage or configuration
-3 source or store unreachable · 4 too many turns failed · 5 report not delivered · 130 interrupted"""
+3 source or store unreachable · 4 too many turns failed · 5 a report was not delivered · 130 interrupted"""
 
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

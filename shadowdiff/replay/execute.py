@@ -25,7 +25,7 @@ from shadowdiff.replay.sides import Contender, Loading, close, redacted_sides, s
 from shadowdiff.replay.windows import ReadWindow, WindowRanker, WindowReader
 from shadowdiff.runs import Run, RunConfig, RunStatus
 from shadowdiff.store.failed import FailedTurns
-from shadowdiff.store.runs import RunStore
+from shadowdiff.store.runs import Beside, RunStore
 
 FIRST_SESSIONS = 8
 """In the first window, when nothing is known of how long they are."""
@@ -69,19 +69,21 @@ class Replay:
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_warning: Callable[[str], None] = lambda text: None
 
-    def start(self, config: RunConfig) -> Run:
+    def start(self, config: RunConfig, session_ids: Sequence[str] | None = None, beside: Beside | None = None) -> Run:
         """Freeze the selection, load the models and store the run, before anything is computed.
 
-        Raises ConfigError when nothing is selected or a reranker cannot be loaded.
+        `session_ids` stand in place of what the window selects; `beside` is written in the
+        same transaction. Raises ConfigError when nothing is selected or a reranker cannot be loaded.
         """
-        session_ids = selected_sessions(self.source, config.window)
+        if session_ids is None:
+            session_ids = selected_sessions(self.source, config.window)
         self.loading.begin(self.contenders)
         sides = tuple(contender.side for contender in self.contenders)
         config = replace(config, redacted_sides=redacted_sides(self.contenders))
         started_at = datetime.now(UTC)
         run_id = f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         run = Run(run_id, started_at, __version__, config, sides)
-        self.store.create(run, session_ids)
+        self.store.create(run, session_ids, beside)
         return run
 
     def finish(self, run: Run, *, retry_failed: bool = False) -> Run:

@@ -61,7 +61,7 @@ class OldRuns:
     """Stored runs from before some time of which something may go. Methods raise StoreError when the database fails."""
 
     def __init__(self, store: RunStore, before: datetime, nights_kept: timedelta = NIGHTS_KEPT) -> None:
-        """Nights stay whole that ended less than `nights_kept` before the last one of their configuration."""
+        """Nights stay whole that ended less than `nights_kept` before the last one of their configuration that is done."""
         self._store = store
         self._before = before
         self._nights_kept = nights_kept
@@ -135,7 +135,8 @@ class OldRuns:
     def _of_old_nights(self, held: Any) -> list[ColumnElement[bool]]:
         """What must hold of a night's run: it is done and summed up, another came long after it, there is something."""
         later = nights.alias("later")
-        last = select(func.max(later.c.until)).where(later.c.configuration == nights.c.configuration).scalar_subquery()
+        is_later = (later.c.configuration == nights.c.configuration) & (later.c.status == "done")
+        last = select(func.max(later.c.until)).where(is_later).scalar_subquery()
         has_asks = exists().where(asks.c.run_id == runs.c.run_id)
         return [
             nights.c.status == "done",

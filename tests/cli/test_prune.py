@@ -137,14 +137,15 @@ def test_what_goes_and_what_stays(kept: Kept) -> None:
 
 
 def test_a_run_without_its_sessions_is_not_worked_on(kept: Kept) -> None:
-    """Neither asked again, which would sum up nothing over its summary, nor exported."""
+    """Neither asked again, which would sum up nothing over its summary, nor exported, nor compared."""
     night = kept.replay(0, night="2026-08-01")
     kept.execute(
         "INSERT INTO shadowdiff.nights (configuration, name, since, until, status) VALUES"
-        " ('nightly', '2026-11-25', now(), now(), 'running')"
+        " ('nightly', '2026-11-25', now(), now(), 'done')"
     )
     assert kept.prune("--yes").code == 0
-    for command in (["replay", "--resume", night, "--retry-failed"], ["export", night, "--format", "csv"]):
+    again = ["replay", "--resume", night, "--retry-failed"]
+    for command in (again, ["export", night, "--format", "csv"], ["compare", night, night]):
         ran = kept.cli(*command, env=kept.environment)
         assert (ran.code, ran.out) == (2, "")
         assert f"the sessions of run {night} were pruned, and only its summary is left" in ran.err
