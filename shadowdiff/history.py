@@ -103,7 +103,8 @@ def _changed_share(pair: PairFigures) -> Estimate:
     """With its score interval over sessions."""
     if pair.changed_share is None or not pair.sessions:
         return Estimate(pair.changed_share)
-    return Estimate(*wilson_interval(round(pair.changed_share * pair.sessions), pair.sessions))
+    _, low, high = wilson_interval(round(pair.changed_share * pair.sessions), pair.sessions)
+    return Estimate(pair.changed_share, low, high)
 
 
 def trend(configuration: str, nights: Sequence[NightFigures], last: int | None = None) -> History:
