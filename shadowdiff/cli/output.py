@@ -20,6 +20,7 @@ from shadowdiff.render.formats import FORMATS, renderer_for
 
 if TYPE_CHECKING:
     from shadowdiff.cli.invocation import Invocation
+    from shadowdiff.nights import Surroundings
     from shadowdiff.records import SessionOutcome
     from shadowdiff.runs import Run
     from shadowdiff.store.runs import RunStore
@@ -84,9 +85,13 @@ def taken(options: dict[str, Any]) -> OutputOptions:
 
 
 def write_run(
-    run: Run, invocation: Invocation, options: OutputOptions, session_ids: Sequence[str] | None = None
+    run: Run,
+    invocation: Invocation,
+    options: OutputOptions,
+    surroundings: Surroundings | None = None,
+    session_ids: Sequence[str] | None = None,
 ) -> None:
-    """Render a stored run, or these of its sessions, with texts from the source where the store has none.
+    """Render a stored run, or these of its sessions, and what stands beside it; texts from the source if need be.
 
     Raises ConfigError when the file cannot be written, or the run has not replayed a session.
     """
@@ -97,6 +102,7 @@ def write_run(
             color=colored(options.color, out),
             full_rankings=options.full_rankings,
             only_changed=options.only_changed,
+            surroundings=surroundings,
         )
         chosen = chosen_outcomes(run, invocation.store, options, session_ids)
         renderer.render(run, with_texts(run, invocation, chosen), out)
