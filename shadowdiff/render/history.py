@@ -7,10 +7,10 @@ from itertools import groupby
 from statistics import median
 from typing import NamedTuple
 
-from shadowdiff.history import FLOOR_OF_P95, FLOORS, LEAST_NIGHTS, basis, named_figures
+from shadowdiff.history import FLOOR_OF_P95, FLOORS, LEAST_NIGHTS, basis, kind_of, named_figures
 from shadowdiff.nights import History, NightFigures, NightStatus, Outlier
 from shadowdiff.render.amounts import NOT_KNOWN, usd
-from shadowdiff.render.figures import heading, is_of_pair, kind_of, writer, written
+from shadowdiff.render.figures import heading, is_of_pair, writer, written
 from shadowdiff.render.lines import BOLD, DIM, FAILED, Line, Span, flowed
 from shadowdiff.render.sessions import INDENT, counted
 from shadowdiff.render.sparkline import sparkline

@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
+from shadowdiff.history import kind_of
 from shadowdiff.nights import GateOutcome, Night, Outlier, RunChanges, Surroundings
 from shadowdiff.render.amounts import NOT_KNOWN, usd
 from shadowdiff.render.closing import verdict
-from shadowdiff.render.figures import heading, kind_of, written
+from shadowdiff.render.figures import heading, written
 from shadowdiff.render.sessions import counted, moment
 from shadowdiff.render.text import ELLIPSIS, one_line
 from shadowdiff.runs import Estimate, Run, RunStatus, RunSummary
