@@ -9,7 +9,7 @@ from statistics import median
 from typing import TypeGuard
 
 from shadowdiff.nights import History, Night, NightFigures, NightStatus, Outlier, PairFigures
-from shadowdiff.runs import Estimate, PairSummary, Run, RunSummary, Side
+from shadowdiff.runs import Estimate, PairSummary, Run, RunStatus, RunSummary, Side
 from shadowdiff.stats import wilson_interval
 
 BAND_NIGHTS = 14
@@ -81,7 +81,9 @@ def run_figures(run: Run) -> NightFigures:
     """A run's figures as if it were a night of its own, named after it."""
     sides = tuple((side.label, side.name, side.fingerprint) for side in run.sides)
     found = NightFigures(run.run_id, run.run_id, run.started_at, sides, setting=_setting(run))
-    return found if run.summary is None else _with_summary(found, run.summary)
+    if run.summary is None:
+        return found
+    return replace(_with_summary(found, run.summary), cut_short=run.status is RunStatus.INTERRUPTED)
 
 
 def kind_of(name: str) -> str:

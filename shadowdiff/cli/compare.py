@@ -18,7 +18,7 @@ Examples:
 
 @click.command("compare", epilog=EPILOG)
 @click.argument("before", metavar="BEFORE")
-@click.argument("after", metavar="AFTER", default="latest")
+@click.argument("after", metavar="[AFTER]", default="latest")
 @click.option(
     "--format",
     "kind",
@@ -53,9 +53,9 @@ def command(
     """Say what changed from run BEFORE to run AFTER: sessions newly different, newly failing, or fixed.
 
     Each is a run's id, the beginning of one, or `latest`. Both must have the same rerankers and settings, and
-    sessions in both over the same pools: what changed is then the knowledge base's doing or the index's, not that of
-    another question. Where a comparison would mean nothing, it is refused with the reason (exit 2). Nights share no
-    sessions: see `shadowdiff history`.
+    sessions in both, over the same pools. What changed is then what no fingerprint sees: a provider's model,
+    embeddings, term statistics, failures. Where a comparison would mean nothing, it is refused with the reason
+    (exit 2). Nights share no sessions: see `shadowdiff history`.
     """
     from shadowdiff.render.comparison import comparison_json, comparison_lines, comparison_markdown
     from shadowdiff.render.lines import painter

@@ -9,6 +9,7 @@ import pytest
 
 from shadowdiff.history import RULE, figures, named_figures, run_figures, trend
 from shadowdiff.nights import GateOutcome, Night, NightStatus, Outlier
+from shadowdiff.runs import RunStatus
 from tests.night_cases import AT, night_figures, nights_of
 from tests.render_cases import hard_run
 
@@ -51,6 +52,13 @@ def test_a_night_without_a_run_or_a_summary_has_no_figures() -> None:
         assert row.night == NIGHT.name
         assert (row.sessions, row.pairs, row.failed_share) == (0, {}, None)
     assert figures(NIGHT, None).run_id is None
+
+
+def test_a_run_that_stopped_at_a_cap_is_said_to_be_cut_short() -> None:
+    """Its figures stand, and are not passed off as the whole night's."""
+    run, _ = hard_run()
+    assert figures(NIGHT, replace(run, status=RunStatus.INTERRUPTED)).cut_short
+    assert not figures(NIGHT, run).cut_short
 
 
 def test_every_figure_has_one_name() -> None:
