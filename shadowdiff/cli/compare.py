@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import MIN_WIDTH, colored, opened, width_of
+from shadowdiff.cli.output import colored, opened, place_options, width_of
 
 EPILOG = """\b
 Examples:
@@ -30,15 +30,7 @@ Examples:
 @click.option(
     "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Sessions listed of each kind; 0: all."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout.")
-@click.option("--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's.")
-@click.option(
-    "--color",
-    type=click.Choice(("auto", "always", "never")),
-    default="auto",
-    show_default=True,
-    help="Colour; auto: on a terminal without NO_COLOR.",
-)
+@place_options
 @click.pass_obj
 def command(
     invocation: Invocation,
