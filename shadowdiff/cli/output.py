@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -90,6 +90,16 @@ def output_options(function: F) -> F:
 def taken(options: dict[str, Any]) -> OutputOptions:
     """Collect (and remove) the output options from a command's keyword arguments."""
     return OutputOptions(**{name: options.pop(name) for name in OutputOptions.__slots__})
+
+
+def summed_run(invocation: Invocation, name: str) -> Run:
+    """A stored run with its summary, made now where the run did not come to its end. Raises ConfigError."""
+    found = invocation.store.get(name)
+    if found.summary is not None:
+        return found
+    from shadowdiff.replay.results import summarise
+
+    return replace(found, summary=summarise(found, invocation.store))
 
 
 def write_run(

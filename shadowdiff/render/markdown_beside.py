@@ -13,6 +13,7 @@ MOST_RULES = 40
 """Rows of the table of gates; those that were crossed come first where there are more."""
 RULE_CELLS = 100
 NOTE_CELLS = 160
+FOOTNOTE_CELLS = 600
 MOST_NIGHTS = 7
 """Nights of the line that says how a figure went."""
 MOST_NAMED = 10
@@ -29,17 +30,27 @@ def gate_block(outcomes: Sequence[GateOutcome]) -> Iterator[str]:
         shown = sorted(shown, key=lambda outcome: outcome.passed)[:MOST_RULES]
     yield from ["", f"**{markdown(headline(outcomes))}**", ""]
     yield from table(("", "rule", "value", "bound", "margin", ""), map(_gate_row, shown), left=(0, 1, 5))
-    yield from ["", *([f"{len(outcomes) - len(shown):,} more rules hold or are not shown.", ""])] * (
-        len(shown) < len(outcomes)
-    )
-    if any(outcome.bound is not None for outcome in shown):
-        yield from ["", f"<sub>{markdown(LEGEND)}</sub>"]
+    yield ""
+    if len(shown) < len(outcomes):
+        yield from [f"{len(outcomes) - len(shown):,} more are not shown.", ""]
+    for text in _footnotes(shown):
+        yield from [f"<sub>{markdown(text, FOOTNOTE_CELLS)}</sub>", ""]
 
 
 def _gate_row(outcome: GateOutcome) -> tuple[str, ...]:
-    word, found = outcome_word(outcome), figures_of(outcome)
+    word, found = outcome_word(outcome).replace(" ", "&nbsp;"), figures_of(outcome)
     shown = word if outcome.passed else f"**{word}**"
-    return (shown, markdown(rule_of(outcome), RULE_CELLS), *found, markdown(outcome.note, NOTE_CELLS))
+    why = outcome.note if outcome.value is None else ""
+    return (shown, markdown(rule_of(outcome), RULE_CELLS), *found, markdown(why, NOTE_CELLS))
+
+
+def _footnotes(outcomes: Sequence[GateOutcome]) -> Iterator[str]:
+    """What a bound is; and which rules are judged without one, and why."""
+    if any(outcome.bound is not None for outcome in outcomes):
+        yield LEGEND
+    noted = [outcome for outcome in outcomes if outcome.note and outcome.value is not None]
+    for note in dict.fromkeys(outcome.note for outcome in noted):
+        yield f"{note} ({', '.join(dict.fromkeys(rule.rule for rule in noted if rule.note == note))})"
 
 
 def history_block(surroundings: Surroundings) -> Iterator[str]:

@@ -19,6 +19,7 @@ from shadowdiff.render.html.head import head_of
 from shadowdiff.render.html.payload import session_json, views
 from shadowdiff.render.html.spool import Spool
 from shadowdiff.render.html.tallies import Tallies
+from shadowdiff.render.matches import STOP_WORDS
 from shadowdiff.render.text import one_line
 from shadowdiff.runs import Run
 
@@ -28,44 +29,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 SCRIPTS = ("dom", "payload", "words", "filters", "lists", "cards", "entry", "steps", "links", "page")
 """Parts of the one script, in order."""
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "for",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "will",
-        "with",
-    ]
-)
-"""Lucene's English ones: a query's words that are not highlighted."""
 
 
 class HtmlRenderer:

@@ -11,6 +11,7 @@ from shadowdiff.render.html.drawing import (
     BOTTOM,
     LEFT,
     RIGHT,
+    TOP,
     WIDTH,
     Canvas,
     Chart,
@@ -47,6 +48,21 @@ def trend_charts(history: History) -> list[Chart]:
         return []
     drawn = (_chart(title, unit, form, lines_of, nights, history) for title, unit, form, lines_of in _kinds(nights))
     return [chart for chart in drawn if chart is not None]
+
+
+def restart_lines(history: History) -> list[str]:
+    """Where the lines begin anew."""
+    by_name = {night.night: night for night in history.nights}
+    return [
+        f"{one_line(name)}: other sides or another setting than the night before ({_sides(by_name[name])})"
+        for name in history.restarts
+        if name in by_name
+    ]
+
+
+def _sides(night: NightFigures) -> str:
+    named = [f"{label} {one_line(name)}" for label, name, _ in night.sides]
+    return ", ".join([*named, one_line(night.setting)] if night.setting else named)
 
 
 def outlier_lines(history: History) -> list[str]:
@@ -134,7 +150,12 @@ def _chart(
     canvas = Canvas(max([*known, *(outlier.high for outlier in outliers)]), form=form)
     for outlier in outliers:
         _mark(canvas, outlier, [night.night for night in nights], form)
-    lines(canvas, series, form, names)
+    for at, night in enumerate(nights):
+        if night.night in history.restarts:
+            x = night_x(at - 0.5, len(nights))
+            canvas.line(x, TOP, x, canvas.height - BOTTOM, "restart")
+    starts = [0, *(at for at, night in enumerate(nights) if night.night in history.restarts)]
+    lines(canvas, series, form, names, starts)
     _axis(canvas, names, unit)
     return Chart(
         title,
@@ -207,4 +228,4 @@ def _plain(value: float) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
+    return f"{share:.1%}".replace(".0%", "%")

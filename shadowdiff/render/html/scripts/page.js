@@ -141,6 +141,13 @@ function prepareControls() {
   byId("previous").addEventListener("click", () => step(-1));
 }
 
+/** What is scrolled to must not hide behind what sticks to the top, however many lines that takes. */
+function keepClear() {
+  const sticks = getComputedStyle(byId("filters")).position === "sticky";
+  const height = (sticks ? byId("filters").offsetHeight : 0) + document.querySelector(".bar").offsetHeight;
+  document.documentElement.style.scrollPaddingTop = `${height + 10}px`;
+}
+
 async function start() {
   theme(THEMES.includes(storedTheme()) ? storedTheme() : "system");
   byId("theme").addEventListener("click", nextTheme);
@@ -153,12 +160,15 @@ async function start() {
   byId("loading").hidden = true;
   byId("work").hidden = false;
   showView();
+  new ResizeObserver(keepClear).observe(byId("filters"));
+  keepClear();
   redraw();
   addEventListener("hashchange", followLink);
   addEventListener("beforeprint", beforePrint);
   addEventListener("afterprint", afterPrint);
   followLink();
   document.documentElement.dataset.ready = "true";
+  performance.mark("shadowdiff-ready");
 }
 
 start().catch((error) => {

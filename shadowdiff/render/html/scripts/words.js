@@ -50,12 +50,18 @@ function markedParts(text, parts) {
   return marked(text, ranges.sort((a, b) => a[0] - b[0]));
 }
 
+/** Ranges come in order of their starts; those that touch are one. */
 function marked(text, ranges) {
+  const joined = [];
+  for (const [start, end] of ranges) {
+    const last = joined.at(-1);
+    if (last && start <= last[1]) last[1] = Math.max(last[1], end);
+    else joined.push([start, end]);
+  }
   const nodes = [];
   let done = 0;
-  for (const [start, end] of ranges) {
-    if (end <= done) continue;
-    nodes.push(text.slice(done, Math.max(start, done)), el("mark", {}, text.slice(Math.max(start, done), end)));
+  for (const [start, end] of joined) {
+    nodes.push(text.slice(done, start), el("mark", {}, text.slice(start, end)));
     done = end;
   }
   return [...nodes, text.slice(done)];
