@@ -43,25 +43,33 @@ class OutputOptions:
     full_rankings: bool = False
 
 
+PLACE_OPTIONS = (
+    click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout."),
+    click.option("--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's."),
+    click.option(
+        "--color",
+        type=click.Choice(("auto", "always", "never")),
+        default="auto",
+        show_default=True,
+        help="Colour; auto: on a terminal without NO_COLOR.",
+    ),
+)
+
+
+def place_options(function: F) -> F:
+    """Add where to write, how wide and in which colours: `output`, `width` and `color`."""
+    for option in reversed(PLACE_OPTIONS):
+        function = option(function)
+    return function
+
+
 def output_options(function: F) -> F:
     """Add the options that OutputOptions collects."""
     options = (
         click.option(
             "--format", type=click.Choice(FORMATS), default="terminal", show_default=True, help="What to write."
         ),
-        click.option(
-            "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout."
-        ),
-        click.option(
-            "--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's."
-        ),
-        click.option(
-            "--color",
-            type=click.Choice(("auto", "always", "never")),
-            default="auto",
-            show_default=True,
-            help="Colour; auto: on a terminal without NO_COLOR.",
-        ),
+        *PLACE_OPTIONS,
         click.option(
             "--only-changed", is_flag=True, help="Leave out turns on which every side surfaced the same entries."
         ),

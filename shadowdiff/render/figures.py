@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from shadowdiff.history import kind_of
 from shadowdiff.render.amounts import NOT_KNOWN, duration, usd
 
 HEADINGS = {
@@ -65,11 +66,6 @@ def difference(name: str, before: float | None, after: float | None) -> str:
     if kind_of(name) == "p95_seconds":
         return f"{after / before - 1:+.0%}" if before else ""
     return f"{after - before:+.2f}"
-
-
-def kind_of(name: str) -> str:
-    """`overlap` for `overlap.B`."""
-    return name.partition(".")[0]
 
 
 def _named(words: dict[str, str], name: str, a: str, *, of_several: bool) -> str:

@@ -7,10 +7,10 @@ from itertools import groupby
 from statistics import median
 from typing import NamedTuple
 
-from shadowdiff.history import FLOOR_OF_P95, FLOORS, LEAST_NIGHTS, basis, named_figures
+from shadowdiff.history import FLOOR_OF_P95, FLOORS, LEAST_NIGHTS, basis, kind_of, named_figures
 from shadowdiff.nights import History, NightFigures, NightStatus, Outlier
 from shadowdiff.render.amounts import NOT_KNOWN, usd
-from shadowdiff.render.figures import heading, is_of_pair, kind_of, writer, written
+from shadowdiff.render.figures import heading, is_of_pair, writer, written
 from shadowdiff.render.lines import BOLD, DIM, FAILED, Line, Span, flowed
 from shadowdiff.render.sessions import INDENT, counted
 from shadowdiff.render.sparkline import sparkline
@@ -163,21 +163,23 @@ def _sign(outlier: Outlier) -> str:
 
 
 def _notes(nights: Sequence[NightFigures], width: int) -> Iterator[Line]:
-    """Why some nights have no figures."""
-    whys = [(night.night, why) for night in nights if (why := _why_bare(night))]
+    """Why some nights have no figures, or not those of all their sessions."""
+    whys = [(night.night, why) for night in nights if (why := _why(night))]
     for why in dict.fromkeys(why for _, why in whys):
         named = [one_line(night) for night, other in whys if other == why]
         more = f" and {len(named) - NOTE_LINES} more" if len(named) > NOTE_LINES else ""
         yield from sentence(f"{', '.join(named[:NOTE_LINES])}{more}: {why}.", width, DIM)
 
 
-def _why_bare(night: NightFigures) -> str:
+def _why(night: NightFigures) -> str:
     if night.status is NightStatus.RUNNING:
         return "not finished; the next call of shadowdiff nightly goes on with it"
     if night.run_id is None:
         return "no session to replay" if night.gates_crossed is None else "its run is no longer stored"
     if night.turns and night.failed_turns == night.turns:
         return "every turn failed"
+    if night.cut_short:
+        return "stopped before the end; its figures are of the sessions that it got to"
     return "" if night.turns else "no turns"
 
 
@@ -238,7 +240,7 @@ def _in_short(history: History) -> str:
     """Where the newest night stands."""
     newest = history.nights[-1]
     night = one_line(newest.night)
-    why = _why_bare(newest)
+    why = _why(newest)
     if why:
         return f"{night}: {why}."
     left = sum(item.night == newest.night for item in history.outliers)
