@@ -10,6 +10,7 @@ from typing import TypeGuard
 
 from shadowdiff.nights import History, Night, NightFigures, NightStatus, Outlier, PairFigures
 from shadowdiff.runs import Estimate, PairSummary, Run, RunSummary, Side
+from shadowdiff.stats import wilson_interval
 
 BAND_NIGHTS = 14
 LEAST_NIGHTS = 7
@@ -88,7 +89,7 @@ def named_figures(night: NightFigures) -> dict[str, Estimate]:
     """
     found: dict[str, Estimate] = {}
     for label, pair in night.pairs.items():
-        found[f"changed_share.{label}"] = Estimate(pair.changed_share)
+        found[f"changed_share.{label}"] = _changed_share(pair)
         found[f"only_in_a_per_session.{label}"] = pair.only_in_a_per_session
         found[f"only_in_b_per_session.{label}"] = pair.only_in_b_per_session
         found[f"overlap.{label}"] = pair.overlap
@@ -96,6 +97,13 @@ def named_figures(night: NightFigures) -> dict[str, Estimate]:
     found |= {f"p95_seconds.{label}": Estimate(seconds) for label, seconds in night.p95_seconds.items()}
     found["failed_share"] = Estimate(night.failed_share)
     return found
+
+
+def _changed_share(pair: PairFigures) -> Estimate:
+    """With its score interval over sessions."""
+    if pair.changed_share is None or not pair.sessions:
+        return Estimate(pair.changed_share)
+    return Estimate(*wilson_interval(round(pair.changed_share * pair.sessions), pair.sessions))
 
 
 def trend(configuration: str, nights: Sequence[NightFigures], last: int | None = None) -> History:

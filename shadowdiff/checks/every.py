@@ -63,5 +63,6 @@ CHECKS = (
     Check("store", "token vectors", storage.token_vectors),
     Check("nightly", "gate", nights.gate),
     Check("nightly", "reports", nights.reports),
+    Check("nightly", "deliveries", nights.deliveries),
 )
 """A check that builds on others names them: without them it is said to be skipped."""

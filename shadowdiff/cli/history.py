@@ -65,8 +65,8 @@ def command(
 def _write(history: History, kind: str, out: TextIO, width: int | None, *, color: bool, is_plain: bool) -> None:
     from shadowdiff.render.history import history_lines
     from shadowdiff.render.lines import painter
-    from shadowdiff.render.nights import history_json, write_history_csv
     from shadowdiff.render.sparkline import in_ascii
+    from shadowdiff.render.trends import history_json, write_history_csv
 
     if kind == "json":
         out.write(history_json(history))

@@ -68,7 +68,7 @@ def command(
 def _prepared(invocation: Invocation, now: datetime, since: datetime | None) -> Nights:
     """Everything that can be refused is, before anything is replayed."""
     from shadowdiff.cli.nights import Nights, sides_of
-    from shadowdiff.nightly.deliveries import check_targets
+    from shadowdiff.nightly.targets import check_targets
 
     if now > datetime.now(UTC):
         raise ConfigError("--as-of is in the future; sessions can still come in before it")

@@ -137,7 +137,7 @@ class Nights:
 
     def _ended(self, night: Night, run: Run | None, hold: Hold) -> Night:
         """Judge the run, record the night as done with where its report is to go, and say what is wrong."""
-        from shadowdiff.nightly.deliveries import targets
+        from shadowdiff.nightly.targets import targets
 
         gates = self._judged(run) if run is not None else ()
         hold.keep()

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from shadowdiff.render.formats import FORMATS, renderer_for
 
 if TYPE_CHECKING:
     from shadowdiff.cli.invocation import Invocation
+    from shadowdiff.nights import Surroundings
     from shadowdiff.records import SessionOutcome
     from shadowdiff.runs import Run
     from shadowdiff.store.runs import RunStore
@@ -83,10 +84,16 @@ def taken(options: dict[str, Any]) -> OutputOptions:
     return OutputOptions(**{name: options.pop(name) for name in OutputOptions.__slots__})
 
 
-def write_run(run: Run, invocation: Invocation, options: OutputOptions) -> None:
-    """Render a stored run, with texts from the source where the store has none.
+def write_run(
+    run: Run,
+    invocation: Invocation,
+    options: OutputOptions,
+    surroundings: Surroundings | None = None,
+    session_ids: Sequence[str] | None = None,
+) -> None:
+    """Render a stored run, or these of its sessions, and what stands beside it; texts from the source if need be.
 
-    Raises ConfigError when the file cannot be written.
+    Raises ConfigError when the file cannot be written, or the run has not replayed a session.
     """
     with opened(options.output) as out:
         renderer = renderer_for(
@@ -95,8 +102,10 @@ def write_run(run: Run, invocation: Invocation, options: OutputOptions) -> None:
             color=colored(options.color, out),
             full_rankings=options.full_rankings,
             only_changed=options.only_changed,
+            surroundings=surroundings,
         )
-        renderer.render(run, with_texts(run, invocation, chosen_outcomes(run, invocation.store, options)), out)
+        chosen = chosen_outcomes(run, invocation.store, options, session_ids)
+        renderer.render(run, with_texts(run, invocation, chosen), out)
 
 
 def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutcome]) -> Iterator[SessionOutcome]:
@@ -113,26 +122,28 @@ def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutco
         diagnostics.warning(warning)
 
 
-def chosen_outcomes(run: Run, store: RunStore, options: OutputOptions) -> Iterator[SessionOutcome]:
-    """The sessions of a stored run that the options ask for, in the order that they ask for."""
+def chosen_outcomes(
+    run: Run, store: RunStore, options: OutputOptions, session_ids: Sequence[str] | None = None
+) -> Iterator[SessionOutcome]:
+    """The sessions of a stored run, all or these, that the options ask for, in the order that they ask for."""
     from shadowdiff.diff import only_changed
     from shadowdiff.replay.results import outcomes
 
-    session_ids = _by_contrast(run, store) if options.sort == "contrast" else None
-    for outcome in outcomes(run, store, session_ids):
+    wanted = list(dict.fromkeys(session_ids)) if session_ids else None
+    ordered = _by_contrast(run, store, wanted) if options.sort == "contrast" else wanted
+    for outcome in outcomes(run, store, ordered):
         kept = only_changed(outcome) if options.only_changed else outcome
         if kept is not None:
             yield kept
 
 
-def _by_contrast(run: Run, store: RunStore) -> list[str]:
+def _by_contrast(run: Run, store: RunStore, session_ids: Sequence[str] | None) -> list[str]:
     """Session ids, most different first; one key per session in memory, no more."""
     from shadowdiff.diff import contrast
     from shadowdiff.replay.results import outcomes
 
-    keys = [
-        (contrast(outcome), place, outcome.session.session_id) for place, outcome in enumerate(outcomes(run, store))
-    ]
+    found = enumerate(outcomes(run, store, session_ids))
+    keys = [(contrast(outcome), place, outcome.session.session_id) for place, outcome in found]
     return [session_id for _, _, session_id in sorted(keys)]
 
 

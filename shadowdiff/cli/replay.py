@@ -16,6 +16,7 @@ from shadowdiff.cli.carrying import (
     resume_run,
     stored_run,
 )
+from shadowdiff.cli.gating import Gate, asked_gate, gate_options, refusing_crossed
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import OutputOptions, output_options, taken, write_run
 from shadowdiff.cli.pooling import pool_options
@@ -38,6 +39,7 @@ Examples:
   shadowdiff replay --last 50 -A v3 -B v4 --production v3
   shadowdiff replay --last 10 -A run:before.trec -B run:after.trec
   shadowdiff replay --last 1000 -A v3 -B managed --dry-run
+  shadowdiff replay --last 200 --gate 'mean_overlap.B >= 0.7' --gate 'failed_share <= 2%'
   shadowdiff replay --resume 20261120-0214"""
 
 
@@ -107,6 +109,7 @@ class SideNumber(click.ParamType[tuple[str, float]]):
 )
 @click.option("--resume", metavar="RUN", help="Go on with an interrupted run; its selection and sides stand.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: ask again for the turns that a side failed on.")
+@gate_options
 @output_options
 @click.pass_obj
 def command(invocation: Invocation, /, resume: str | None, max_failures: float | None, **options: Any) -> None:
@@ -116,20 +119,23 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
     Without -A and -B: the sides of [replay] in shadowdiff.toml, else cosine against bm25.
     Everything is stored: `shadowdiff show latest` renders the run again.
     """
-    output = taken(options)
+    output, gate = taken(options), asked_gate(invocation, options)
     if options["retry_failed"] and not resume:
         raise ConfigError("--retry-failed goes with --resume RUN: it asks again for that run's failed turns")
     if options["dry_run"]:
         _dry_run(invocation, resume, options, output)
         return
-    run = _resumed(invocation, resume, options) if resume else _started(invocation, options)
-    write_run(run, invocation, output)
-    refuse_cap(run, options["max_usd"], invocation)
-    refuse_too_many_failures(run, max_failures)
+    run = _resumed(invocation, resume, options, gate) if resume else _started(invocation, options, gate)
+    surroundings = gate.judged(run)
+    with refusing_crossed(surroundings.gates):
+        write_run(run, invocation, output, surroundings)
+        refuse_cap(run, options["max_usd"], invocation)
+        refuse_too_many_failures(run, max_failures)
 
 
-def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
+def _started(invocation: Invocation, options: dict[str, Any], gate: Gate) -> Run:
     sides, config = _sides(invocation, options), _config(invocation, options)
+    gate.check_sides(1 + len(sides.others))
     return replay_sessions(invocation, sides, config, **_how(options))
 
 
@@ -199,5 +205,6 @@ def _dry_run(invocation: Invocation, resume: str | None, options: dict[str, Any]
     show_forecast(invocation, contenders, config, session_ids, output, **how)
 
 
-def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
+def _resumed(invocation: Invocation, name: str, options: dict[str, Any], gate: Gate) -> Run:
+    gate.check_sides(len(invocation.store.get(name).sides))
     return resume_run(invocation, name, retry_failed=options["retry_failed"], **_how(options))

@@ -9,9 +9,8 @@ from shadowdiff.gates.readings import NO_NOISE, Reading
 from shadowdiff.gates.rules import NOISE, Rule
 from shadowdiff.nightly.settings import Strict
 from shadowdiff.nights import GateOutcome
-from shadowdiff.runs import Run, RunStatus, RunSummary
+from shadowdiff.runs import Run, RunStatus
 
-NO_SUMMARY = "the run has no summary yet"
 NOT_RECORDED = "the run's summary does not have the side"
 
 
@@ -20,7 +19,7 @@ def outcomes(rules: Iterable[Rule], run: Run, strict: Strict) -> tuple[GateOutco
 
     With Strict.BOUND an estimate is judged by the end of its 95% interval on the
     rule's bad side; never by a better number than the figure itself. A run that is
-    not finished keeps to no rule. Raises ConfigError on a side that the run does
+    not finished has no figures, and keeps to no rule. Raises ConfigError on a side that the run does
     not have.
     """
     labels = [side.label for side in run.sides]
@@ -33,27 +32,26 @@ def crossed(found: Sequence[GateOutcome]) -> tuple[GateOutcome, ...]:
 
 
 def _outcome(rule: Rule, side: str | None, run: Run, strict: Strict) -> GateOutcome:
-    reading = _reading(rule, side, run.summary)
+    reading = _reading(rule, side, run)
     value = reading.value if reading.value is None or isfinite(reading.value) else None
     bound = _bound(rule, reading) if strict is Strict.BOUND and value is not None else None
     judged = value if bound is None else bound
-    unfinished = run.summary is not None and run.status is not RunStatus.DONE
     return GateOutcome(
         rule=rule.text,
         figure=rule.name if side is None else f"{rule.name}.{side}",
         value=value,
         bound=bound,
         limit=rule.limit,
-        passed=judged is not None and not unfinished and rule.comparison.holds(judged, rule.limit),
-        note=_unfinished(run) if unfinished else _note(reading, strict),
+        passed=judged is not None and rule.comparison.holds(judged, rule.limit),
+        note=_note(reading, strict),
     )
 
 
-def _reading(rule: Rule, side: str | None, summary: RunSummary | None) -> Reading:
-    """The figure of the run, of a pair, or of a side."""
-    figure = rule.figure
-    if summary is None:
-        return Reading(None, note=NO_SUMMARY)
+def _reading(rule: Rule, side: str | None, run: Run) -> Reading:
+    """The figure of the run, of a pair, or of a side; none of a part of a run, which may look better than the whole."""
+    figure, summary = rule.figure, run.summary
+    if run.status is not RunStatus.DONE or summary is None:
+        return Reading(None, note=f"the run is not finished; go on with: shadowdiff replay --resume {run.run_id}")
     if side is None:
         return Reading(None, note=NOT_RECORDED) if figure.of_run is None else figure.of_run(summary)
     if figure.of_side is not None:
@@ -76,8 +74,3 @@ def _bound(rule: Rule, reading: Reading) -> float | None:
 def _note(reading: Reading, strict: Strict) -> str:
     """Why there is no figure; why it has no bound only where a bound was asked for."""
     return reading.note if reading.value is None or strict is Strict.BOUND else ""
-
-
-def _unfinished(run: Run) -> str:
-    how = "was interrupted" if run.status is RunStatus.INTERRUPTED else "is not finished"
-    return f"the run {how}, and a part of it keeps to no rule; go on with: shadowdiff replay --resume {run.run_id}"

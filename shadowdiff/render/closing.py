@@ -28,7 +28,7 @@ def summary_lines(run: Run, width: int) -> Iterator[Line]:
         return
     if summary.turns:
         yield []
-        yield from _sentences(run, summary, width)
+        yield from session_sentences(run, summary, width)
         yield []
         yield from _pair_table(run, summary, width)
         yield []
@@ -96,7 +96,8 @@ def _side_lines(side: Side, width: int, *, sees_redacted: bool) -> Iterator[Line
     yield from flowed([Span(lines[-1]), *parts[1:]], width, INDENT)
 
 
-def _sentences(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
+def session_sentences(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
+    """Per pair, in how many sessions the sides surfaced different entries."""
     a = run.baseline.label
     for label, pair in summary.pairs.items():
         if not pair.sessions:

@@ -70,6 +70,24 @@ def headline(outcomes: Sequence[GateOutcome]) -> str:
     return f"Gate crossed: {crossed:,} of {len(outcomes):,} rules {'does' if crossed == 1 else 'do'} not hold."
 
 
+def crossed_line(outcomes: Sequence[GateOutcome], most: int) -> str:
+    """The rules that do not hold, `most` of them by name, in one line for an error; empty where all hold."""
+    crossed = [outcome for outcome in outcomes if not outcome.passed]
+    if not crossed:
+        return ""
+    named = "; ".join(crossed_text(outcome) for outcome in crossed[:most])
+    others = f"; and {len(crossed) - most:,} more" if len(crossed) > most else ""
+    return f"gate crossed: {named}{others}"
+
+
+def crossed_text(outcome: GateOutcome) -> str:
+    """A rule that does not hold, and the figure that breaks it or why there is none."""
+    found = figures_of(outcome)
+    figure = f"{outcome.figure} is {found.value}" + ("" if outcome.bound is None else f", at worst {found.bound}")
+    why = f" ({outcome.note})" if outcome.note and outcome.value is None else ""
+    return one_line(f"{outcome.rule}: {figure}{why}")
+
+
 def rule_of(outcome: GateOutcome) -> str:
     """The rule as written, and the side that it was held against where it names none."""
     rule = one_line(outcome.rule)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from shadowdiff.history import FLOOR_OF_P95, FLOORS, LEAST_NIGHTS, basis, named_figures
 from shadowdiff.nights import History, NightFigures, NightStatus, Outlier
-from shadowdiff.render.amounts import NOT_KNOWN, duration, usd
+from shadowdiff.render.amounts import NOT_KNOWN, usd
+from shadowdiff.render.figures import heading, is_of_pair, kind_of, writer, written
 from shadowdiff.render.lines import BOLD, DIM, FAILED, Line, Span, flowed
 from shadowdiff.render.sessions import INDENT, counted
 from shadowdiff.render.sparkline import sparkline
@@ -24,16 +25,6 @@ BESIDE_BARS = 50
 NOTE_LINES = 8
 """Nights that a note names one by one, at most."""
 RULE_LINES = 8
-WORDS = {
-    "changed_share": "changed",
-    "only_in_a_per_session": "only {a}",
-    "only_in_b_per_session": "only {b}",
-    "overlap": "overlap",
-    "noise_overlap": "noise",
-    "p95_seconds": "p95 {b}",
-    "failed_share": "failed",
-}
-"""Headings by kind of figure; {a} and {b} are labels of sides."""
 
 
 class Column(NamedTuple):
@@ -62,23 +53,6 @@ def history_lines(history: History, width: int) -> Iterator[Line]:
     yield from _trend(history, width)
     yield from _marked(history, width)
     yield from sentence(_in_short(history), width, BOLD)
-
-
-def figure_written(name: str, value: float | None) -> str:
-    """A figure with as many digits as mean something."""
-    if value is None:
-        return NOT_KNOWN
-    return _written(name.partition(".")[0])(value)
-
-
-def _written(kind: str) -> Callable[[float], str]:
-    return {"changed_share": _share, "failed_share": _share, "p95_seconds": duration, "cost_usd": usd}.get(
-        kind, "{:.2f}".format
-    )
-
-
-def _share(value: float) -> str:
-    return f"{value:.1%}"
 
 
 def _sections(nights: Sequence[NightFigures]) -> Iterator[list[NightFigures]]:
@@ -116,20 +90,19 @@ def _sides(nights: Sequence[NightFigures], width: int) -> Iterator[Line]:
 def _columns(nights: Sequence[NightFigures]) -> list[list[Column]]:
     """Figures that some night has, in groups that belong together: whole nights', each pair's, and the others."""
     known = _known(nights)
-    labels = list(dict.fromkeys(label for night in nights for label in night.pairs))
-    a = next((night.sides[0][0] for night in nights if night.sides), "A")
+    labels, a = _labels(nights), _baseline(nights)
     of_pairs = [
         [
             _column(name, a, of_several=len(labels) > 1)
             for name in known
-            if name.endswith(f".{label}") and _is_of_pair(name)
+            if name.endswith(f".{label}") and is_of_pair(name)
         ]
         for label in labels
     ]
-    others = [name for name in known if not _is_of_pair(name) and name != "failed_share"]
+    others = [name for name in known if not is_of_pair(name) and name != "failed_share"]
     whole = [
         Column("sessions", "sessions", _sessions, "{:,.0f}".format),
-        Column("failed_share", "failed", lambda night: night.failed_share, _share),
+        Column("failed_share", "failed", lambda night: night.failed_share, writer("failed_share")),
         Column("gates_crossed", "crossed", lambda night: night.gates_crossed, "{:.0f}".format),
     ]
     cost = Column("cost_usd", "cost", lambda night: night.cost_usd, usd)
@@ -137,9 +110,13 @@ def _columns(nights: Sequence[NightFigures]) -> list[list[Column]]:
     return [kept for group in groups if (kept := [each for each in group if _is_known(each, nights)])]
 
 
-def _is_of_pair(name: str) -> bool:
-    """Whether the figure is one of a side against A."""
-    return "." in name and not name.startswith("p95_seconds")
+def _labels(nights: Sequence[NightFigures]) -> list[str]:
+    """Of the sides compared with A."""
+    return list(dict.fromkeys(label for night in nights for label in night.pairs))
+
+
+def _baseline(nights: Sequence[NightFigures]) -> str:
+    return next((night.sides[0][0] for night in nights if night.sides), "A")
 
 
 def _known(nights: Sequence[NightFigures]) -> list[str]:
@@ -158,9 +135,7 @@ def _sessions(night: NightFigures) -> float | None:
 
 
 def _column(name: str, a: str, *, of_several: bool) -> Column:
-    kind, _, label = name.partition(".")
-    heading = WORDS[kind].format(a=a, b=label)
-    return Column(name, f"{label}: {heading}" if of_several else heading, _value_of(name), _written(kind))
+    return Column(name, heading(name, a, of_several=of_several), _value_of(name), writer(name))
 
 
 def _value_of(name: str) -> Callable[[NightFigures], float | None]:
@@ -225,7 +200,7 @@ def _trend(history: History, width: int) -> Iterator[Line]:
 
 def _bars(column: Column, nights: Sequence[NightFigures]) -> str:
     values = [column.value(night) for night in nights]
-    kind = column.name.partition(".")[0]
+    kind = kind_of(column.name)
     known = [value for value in values if value is not None]
     floor = FLOOR_OF_P95 * median(known) if kind == "p95_seconds" else FLOORS.get(kind, 0.0)
     return sparkline(values, 2 * floor)
@@ -241,20 +216,22 @@ def _marked(history: History, width: int) -> Iterator[Line]:
     """What left its band, a night at a time, and how bands are drawn."""
     for night, items in groupby(history.outliers, key=lambda item: item.night):
         head = f"{INDENT}{one_line(night)}"
-        for at, line in enumerate(flowed([Span(part, FAILED) for part in _left(list(items))], width, INDENT * 2)):
+        for at, line in enumerate(
+            flowed([Span(part, FAILED) for part in _left(list(items), history.nights)], width, INDENT * 2)
+        ):
             yield from [] if at else [[Span(head), Span(" is outside its band:")]]
             yield line
     yield from sentence(history.rule, width, DIM, RULE_LINES)
     yield []
 
 
-def _left(items: Sequence[Outlier]) -> Iterator[str]:
+def _left(items: Sequence[Outlier], nights: Sequence[NightFigures]) -> Iterator[str]:
+    of_several = len(_labels(nights)) > 1
+    a = _baseline(nights)
     for item in items:
-        kind, _, label = item.figure.partition(".")
-        words = WORDS[kind].format(a="A", b=label)
-        words = f"{label}: {words}" if _is_of_pair(item.figure) else words
-        low, high = (figure_written(item.figure, end) for end in (item.low, item.high))
-        yield f"{_sign(item)} {words} {figure_written(item.figure, item.value)} ({low} to {high})"
+        words = heading(item.figure, a, of_several=of_several)
+        low, high = (written(item.figure, end) for end in (item.low, item.high))
+        yield f"{_sign(item)} {words} {written(item.figure, item.value)} ({low} to {high})"
 
 
 def _in_short(history: History) -> str:

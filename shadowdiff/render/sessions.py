@@ -105,7 +105,7 @@ def turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator
     """Which of the session's `turns` it is, what was asked, and how it ended."""
     asked = turn.replayed.turn
     lead = [Span("─ ", DIM), Span(f"turn {asked.position}/{turns}", BOLD), Span("  ")]
-    right = _outcomes(run, turn)
+    right = turn_outcomes(run, turn)
     indent = width_of(lead)
     room = width - indent - width_of(right) - 4
     if room < 20:
@@ -127,7 +127,8 @@ def asked_text(turn: Turn) -> str:
     return f"“{one_line(turn.query)}”"
 
 
-def _outcomes(run: Run, turn: TurnOutcome) -> Line:
+def turn_outcomes(run: Run, turn: TurnOutcome) -> Line:
+    """How the turn ended for each pair."""
     line: Line = []
     for side in run.others:
         outcome = turn.outcome(side.label)

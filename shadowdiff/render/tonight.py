@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shadowdiff.nights import GateOutcome, Night, Surroundings
 from shadowdiff.render.closing import verdict
-from shadowdiff.render.gates import figures_of, gate_lines
+from shadowdiff.render.gates import crossed_text, gate_lines
 from shadowdiff.render.lines import BOLD, Line, Span
 from shadowdiff.render.sessions import counted
 from shadowdiff.render.tables import sentence
@@ -44,7 +44,4 @@ def _replayed(run: Run | None) -> str:
 
 def crossed_line(night: Night, outcome: GateOutcome) -> str:
     """One rule that does not hold, for cron's mail: the rule, and the figure that breaks it."""
-    found = figures_of(outcome)
-    figure = f"{outcome.figure} is {found.value}" + ("" if outcome.bound is None else f", at worst {found.bound}")
-    why = f" ({outcome.note})" if outcome.value is None and outcome.note else ""
-    return f"night {night.name}: gate crossed: {outcome.rule}: {figure}{why}"
+    return f"night {night.name}: gate crossed: {crossed_text(outcome)}"

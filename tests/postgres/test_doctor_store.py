@@ -148,7 +148,7 @@ def test_nights_are_looked_at_where_they_are_configured(
     patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where reports go, the webhook's variable, and rules that can be read; nothing where nothing is configured."""
-    assert not [finding for finding in patient.examine() if finding.check in {"gate", "reports", "deliveries"}]
+    assert not {"gate", "reports", "deliveries"} & set(patient.examine())
     monkeypatch.setenv("HOOK", "https://hooks.example.com/secret-path")
     found = nightly(patient, directory=tmp_path / "a" / "b", webhook_env="HOOK", s3="s3://bucket/x").examine()
     assert the_one(found, "reports", OK).what == str(tmp_path / "a" / "b")
@@ -161,5 +161,7 @@ def test_nights_that_cannot_be_as_configured(patient: Patient, tmp_path: Path) -
     (tmp_path / "file").write_text("x", encoding="utf-8")
     found = nightly(patient, directory=tmp_path / "file" / "reports", webhook_env="NO_SUCH_HOOK").examine()
     assert "is a file" in the_one(found, "reports", FAIL).what
+    assert "NO_SUCH_HOOK" in found["deliveries"][0].what
+    assert found["deliveries"][0].status is FAIL
     gated = patient.configured(others=("bm25",), gate=GateSettings(("mean_overlap.D >= 0.5",))).examine()
     assert "D" in the_one(gated, "gate", FAIL).what

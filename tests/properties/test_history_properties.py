@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -14,18 +13,12 @@ from hypothesis import strategies as st
 from shadowdiff.history import BAND_NIGHTS, LEAST_NIGHTS, Band, band, trend
 from shadowdiff.nights import History, NightFigures, NightStatus
 from shadowdiff.runs import Estimate
-from tests.night_cases import night_figures
+from tests.night_cases import AT, night_figures, nights_of
 
 UNHURRIED = settings(max_examples=60)
-FIRST = datetime(2026, 11, 1, 3, tzinfo=UTC)
 SHARES = st.floats(0.0, 1.0)
 SPREAD = st.lists(st.floats(0.6, 0.8), min_size=LEAST_NIGHTS, max_size=20)
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20)
-
-
-def nights_of(overlaps: Sequence[float], **changed: object) -> list[NightFigures]:
-    """A night a day, all alike but for B's overlap and what is `changed`."""
-    return [night_figures(FIRST + timedelta(days=at), overlap, **changed) for at, overlap in enumerate(overlaps)]
 
 
 def flagged(history: History, figure: str = "overlap.B") -> list[str]:
@@ -126,7 +119,7 @@ def test_nights_without_figures_neither_count_nor_interrupt(overlaps: list[float
     """Quiet nights, and those that are not finished, wherever they stand."""
     nights = nights_of([*overlaps, 0.01])
     at = data.draw(st.integers(0, len(nights)))
-    when = FIRST + timedelta(days=at, hours=-1)
+    when = AT + timedelta(days=at, hours=-1)
     quiet = NightFigures("quiet", None, when)
     running = replace(night_figures(when, 0.0), night="running", status=NightStatus.RUNNING)
     history = trend("nightly", [*nights[:at], quiet, running, *nights[at:]])
@@ -138,7 +131,7 @@ def test_nights_without_figures_neither_count_nor_interrupt(overlaps: list[float
 @given(SPREAD, st.floats(0.0, 0.3))
 def test_an_interval_that_reaches_into_the_band_is_not_flagged(overlaps: list[float], value: float) -> None:
     """A night of few sessions may lie anywhere: its figure says so itself."""
-    last = night_figures(FIRST + timedelta(days=len(overlaps)), value)
+    last = night_figures(AT + timedelta(days=len(overlaps)), value)
     wide = Estimate(value, max(value - 0.5, 0.0), 0.7)
     pairs = {label: replace(pair, overlap=wide) for label, pair in last.pairs.items()}
     history = trend("nightly", [*nights_of([0.7] * len(overlaps)), replace(last, pairs=pairs)])

@@ -66,7 +66,7 @@ deliver_directory(Path("closed"), "2026-11-20", {{}})
 
 def report(content: str) -> Mapping[str, Writer]:
     """The four files, all with this content."""
-    return {name: lambda out: out.write(content) and None for name in NAMES}
+    return {name: lambda out: out.write(content) for name in NAMES}
 
 
 def contents(place: Path) -> dict[str, str]:

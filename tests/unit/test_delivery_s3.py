@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -172,7 +173,7 @@ def test_a_store_that_never_answers_costs_the_deadline_only(night: Path, how: st
         ("s3://bucket", {"endpoint": "http://s3.example.com"}, "is plain http"),
     ],
 )
-def test_targets_that_are_none(url: str, more: dict[str, str], said: str) -> None:
+def test_targets_that_are_none(url: str, more: dict[str, Any], said: str) -> None:
     """Refused before a night begins, without quoting a password."""
     with pytest.raises(ConfigError, match=said) as caught:
         S3Target.parse(url, **more)

@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from datetime import UTC
 from typing import Any, TextIO
 
-from shadowdiff.nights import History, NightFigures, PairFigures
+from shadowdiff.nights import History, NightFigures, Outlier, PairFigures
 from shadowdiff.render.spreadsheet import cell
+from shadowdiff.render.structured import PLACES
 from shadowdiff.runs import Estimate
 
 SCHEMA = "shadowdiff.history/1"
@@ -92,30 +93,32 @@ def _night(history: History, night: NightFigures) -> Json:
         "sessions": night.sessions,
         "turns": night.turns,
         "failed_turns": night.failed_turns,
-        "failed_share": night.failed_share,
+        "failed_share": _rounded(night.failed_share),
         "pairs": {label: _pair(pair) for label, pair in night.pairs.items()},
-        "noise_overlap": night.noise_overlap,
-        "p95_seconds": dict(night.p95_seconds),
-        "cost_usd": night.cost_usd,
+        "noise_overlap": _rounded(night.noise_overlap),
+        "p95_seconds": {label: _rounded(seconds) for label, seconds in night.p95_seconds.items()},
+        "cost_usd": _rounded(night.cost_usd),
         "gates_crossed": night.gates_crossed,
-        "outliers": [
-            {"figure": item.figure, "value": item.value, "low": item.low, "high": item.high, "nights": item.nights}
-            for item in history.outliers
-            if item.night == night.night
-        ],
+        "outliers": [_outlier(item) for item in history.outliers if item.night == night.night],
     }
 
 
+def _outlier(item: Outlier) -> Json:
+    ends = {"value": item.value, "low": item.low, "high": item.high}
+    return {"figure": item.figure, **{name: _rounded(end) for name, end in ends.items()}, "nights": item.nights}
+
+
 def _pair(pair: PairFigures) -> Json:
-    found: Json = {"sessions": pair.sessions, "changed_share": pair.changed_share}
+    found: Json = {"sessions": pair.sessions, "changed_share": _rounded(pair.changed_share)}
     for name, field in MEANS:
         estimate = getattr(pair, field)
-        found |= {f"{name}_per_session": estimate.value, f"{name}_ci95": _interval(estimate)}
-    return found | {"mean_overlap": pair.overlap.value, "mean_overlap_ci95": _interval(pair.overlap)}
+        found |= {f"{name}_per_session": _rounded(estimate.value), f"{name}_ci95": _interval(estimate)}
+    return found | {"mean_overlap": _rounded(pair.overlap.value), "mean_overlap_ci95": _interval(pair.overlap)}
 
 
-def _interval(estimate: Estimate) -> list[float] | None:
-    return None if estimate.low is None or estimate.high is None else [estimate.low, estimate.high]
+def _interval(estimate: Estimate) -> list[float | None] | None:
+    ends = [_rounded(estimate.low), _rounded(estimate.high)]
+    return None if None in ends else ends
 
 
 def _time(night: NightFigures) -> str:
@@ -167,4 +170,8 @@ def _spread(name: str, unit: str, estimate: Estimate) -> Json:
 
 
 def _or_empty(value: float | None) -> float | str:
-    return "" if value is None else value
+    return "" if value is None else round(value, PLACES)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, PLACES)

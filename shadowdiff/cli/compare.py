@@ -1,0 +1,76 @@
+"""`shadowdiff compare`: what changed between two runs of the same sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from shadowdiff.cli.invocation import Invocation
+from shadowdiff.cli.output import MIN_WIDTH, colored, opened, width_of
+
+EPILOG = """\b
+Examples:
+  shadowdiff compare 20261119-0214 20261120-0214
+  shadowdiff compare 20261119-0214 latest --format markdown
+  shadowdiff compare 20261119-0214 latest --format json -o changes.json"""
+
+
+@click.command("compare", epilog=EPILOG)
+@click.argument("before", metavar="BEFORE")
+@click.argument("after", metavar="AFTER", default="latest")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(("terminal", "markdown", "json")),
+    default="terminal",
+    show_default=True,
+    help="What to write.",
+)
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Sessions listed of each kind; 0: all."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout.")
+@click.option("--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's.")
+@click.option(
+    "--color",
+    type=click.Choice(("auto", "always", "never")),
+    default="auto",
+    show_default=True,
+    help="Colour; auto: on a terminal without NO_COLOR.",
+)
+@click.pass_obj
+def command(
+    invocation: Invocation,
+    before: str,
+    after: str,
+    kind: str,
+    limit: int,
+    output: Path | None,
+    width: int | None,
+    color: str,
+) -> None:
+    """Say what changed from run BEFORE to run AFTER: sessions newly different, newly failing, or fixed.
+
+    Each is a run's id, the beginning of one, or `latest`. Both must have the same rerankers and settings, and
+    sessions in both over the same pools: what changed is then the knowledge base's doing or the index's, not that of
+    another question. Where a comparison would mean nothing, it is refused with the reason (exit 2). Nights share no
+    sessions: see `shadowdiff history`.
+    """
+    from shadowdiff.render.comparison import comparison_json, comparison_lines, comparison_markdown
+    from shadowdiff.render.lines import painter
+    from shadowdiff.replay.compared import compare_runs
+
+    store = invocation.store
+    earlier, later = store.get(before), store.get(after)
+    changes = compare_runs(earlier, later, store)
+    with opened(output) as out:
+        if kind == "json":
+            out.write(comparison_json(changes, later))
+            return
+        if kind == "markdown":
+            out.write(comparison_markdown(changes, later, limit))
+            return
+        paint = painter(color=colored(color, out))
+        for line in comparison_lines(changes, later, width or width_of(out), limit):
+            out.write(f"{paint(line)}\n")
