@@ -48,12 +48,14 @@ class NightReport:
 
     def _write(self, run: Run, kind: str, out: TextIO) -> None:
         renderer: Renderer = renderer_for(kind, surroundings=self.surroundings)
+        if kind == "markdown":
+            out.write(f"# night {self.night.name}\n\n{replayed_sentence(self.night, run)}\n\n")
         outcomes: Iterable[SessionOutcome] = self.outcomes(kind == "markdown")
         renderer.render(run, outcomes, out)
 
 
 def _write_nothing_replayed(night: Night, out: TextIO) -> None:
-    out.write(f"# {night.name}: no session to replay\n\n{replayed_sentence(night, None)}\n")
+    out.write(f"# night {night.name}\n\n{replayed_sentence(night, None)}\n")
 
 
 def _write_no_run(night: Night, out: TextIO) -> None:
