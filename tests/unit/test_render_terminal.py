@@ -268,9 +268,11 @@ def test_every_format_has_a_renderer_and_no_other() -> None:
         "TerminalRenderer",
         "JsonRenderer",
         "JsonLinesRenderer",
+        "MarkdownRenderer",
         "CsvRenderer",
+        "JunitRenderer",
     ]
-    with pytest.raises(ConfigError, match="no output format 'jsno'; use one of terminal, json, jsonl, csv"):
+    with pytest.raises(ConfigError, match="no output format 'jsno'; use one of terminal, json, jsonl, markdown, csv, junit"):
         renderer_for("jsno")
 
 
