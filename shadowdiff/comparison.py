@@ -56,8 +56,8 @@ def changes(
     The outcomes are those of the sessions that both runs replayed over the same
     pools, in one order; they are read side by side, and only what changed is kept.
     `apart`: further sessions in both, with other turns or pools. The figures are
-    over all sessions of each run, whatever the outcomes. Raises ValueError where the outcomes are not of
-    the same sessions.
+    over all sessions of each run, whatever the outcomes. Raises ValueError where the
+    outcomes are not of the same sessions.
     """
     lists = _Lists()
     for one, other in zip(outcomes_before, outcomes_after, strict=True):
@@ -160,10 +160,12 @@ def _scope(sessions: int, apart: int) -> Iterator[str]:
 
 
 def _limits(before: Run, after: Run) -> Iterator[str]:
+    if before.started_at > after.started_at:
+        yield f"Run {before.run_id} was made after run {after.run_id}."
     if before.config.redacted_sides != after.config.redacted_sides:
         yield "A side saw redacted texts in one of the runs and not in the other."
     if before.version != after.version:
-        yield f"The runs were made by shadowdiff {before.version} and {after.version}."
+        yield "The runs were made by different versions of shadowdiff."
 
 
 def _apart(figures: Iterable[tuple[str, Estimate, Estimate]]) -> Iterator[str]:

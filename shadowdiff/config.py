@@ -58,7 +58,7 @@ KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
         **dict.fromkeys(("name", "baseline", "directory", "s3", "s3_endpoint", "s3_region", "s3_profile"), "text"),
         **dict.fromkeys(("webhook_env", "report_url", "pool_from"), "text"),
         **dict.fromkeys(("others", "orgs"), "texts"),
-        **dict.fromkeys(("first", "overlap", "idle"), "duration"),
+        **dict.fromkeys(("first", "overlap", "idle", "delivery_timeout"), "duration"),
         **dict.fromkeys(("sample", "top_k", "pool", "latency"), "count"),
         **dict.fromkeys(("max_usd", "max_failures"), "number"),
         **dict.fromkeys(("noise", "s3_allow_plain_http"), "flag"),

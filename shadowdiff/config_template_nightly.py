@@ -14,6 +14,7 @@ NIGHTLY: tuple[tuple[str, str, str], ...] = (
     ("s3_allow_plain_http", "false", "true: reports may travel unencrypted to s3_endpoint, over a network of yours."),
     ("webhook_env", '"SHADOWDIFF_WEBHOOK"', "The environment variable with the URL of a Slack-compatible webhook."),
     ("report_url", '"https://reports.example.com/{night}/report.html"', "Where people open a report; for the message."),
+    ("delivery_timeout", '"2min"', "What an upload or a message may take with all its attempts."),
     ("first", '"1d"', "How far the first night looks back; later ones begin where the one before ended."),
     ("overlap", '"1d"', "And how far before that they look for sessions that were still open then."),
     ("idle", '"30min"', "Sessions with a turn younger than this are left to the next night."),

@@ -9,11 +9,13 @@ from statistics import median
 from typing import TypeGuard
 
 from shadowdiff.nights import History, Night, NightFigures, NightStatus, Outlier, PairFigures
-from shadowdiff.runs import Estimate, PairSummary, Run, RunSummary, Side
+from shadowdiff.runs import Estimate, PairSummary, Run, RunStatus, RunSummary, Side
+from shadowdiff.stats import wilson_interval
 
 BAND_NIGHTS = 14
-LEAST_NIGHTS = 5
-DEVIATIONS = 3.0
+LEAST_NIGHTS = 7
+"""Of fewer, a steady figure leaves its band by chance on more than one night in twenty; of 14, on one in a hundred."""
+DEVIATIONS = 4.0
 SIGMA_PER_MAD = 1.4826
 """A normal distribution's standard deviation over its median absolute deviation (Rousseeuw and Croux 1993, eq. 1.2)."""
 FLOORS: Mapping[str, float] = {
@@ -25,16 +27,18 @@ FLOORS: Mapping[str, float] = {
     "failed_share": 0.02,
 }
 """Half of the narrowest band, by figure: nights that are as good as equal must not flag each other's last digits."""
+HIGHEST = dict.fromkeys(("changed_share", "overlap", "noise_overlap", "failed_share"), 1.0)
+"""What a figure cannot be above; none is below 0."""
 FLOOR_OF_P95 = 0.1
 """The same for latency, as a share of the median."""
-LEAST_SESSIONS = 2
-"""In a night that is held against a band."""
+LEAST_SESSIONS = 10
+"""In a night that is held against a band: what a handful of sessions do is no trend."""
 RULE = (
     f"A figure is marked where it, and all of its 95% interval if it has one, lies outside median ± {DEVIATIONS:g} × "
     f"{SIGMA_PER_MAD} × median absolute deviation of up to {BAND_NIGHTS} nights before it with the same sides and "
     f"setting (at least {LEAST_NIGHTS}). No band is narrower than ±{FLOORS['overlap']:g} for shares and overlaps, "
-    f"±{FLOORS['only_in_a_per_session']:g} for entries, ±{FLOOR_OF_P95:.0%} for p95. Sessions and cost follow traffic "
-    f"and are not judged."
+    f"±{FLOORS['only_in_a_per_session']:g} for entries, ±{FLOOR_OF_P95:.0%} for p95. Nights of fewer than "
+    f"{LEAST_SESSIONS} sessions are not judged; nor are sessions and cost, which follow traffic."
 )
 
 
@@ -55,7 +59,7 @@ class Band:
 
 
 def band(before: Sequence[float], floor: float) -> Band:
-    """Median ± 3 scaled median absolute deviations of at least one number, and never narrower than ± `floor`.
+    """Median ± DEVIATIONS scaled median absolute deviations of at least one number; never narrower than ± `floor`.
 
     Hampel's identifier (Hampel 1974; Davies and Gather 1993, section 2): up to
     half of the numbers may be outliers themselves and hardly move it.
@@ -77,7 +81,14 @@ def run_figures(run: Run) -> NightFigures:
     """A run's figures as if it were a night of its own, named after it."""
     sides = tuple((side.label, side.name, side.fingerprint) for side in run.sides)
     found = NightFigures(run.run_id, run.run_id, run.started_at, sides, setting=_setting(run))
-    return found if run.summary is None else _with_summary(found, run.summary)
+    if run.summary is None:
+        return found
+    return replace(_with_summary(found, run.summary), cut_short=run.status is RunStatus.INTERRUPTED)
+
+
+def kind_of(name: str) -> str:
+    """`overlap` for `overlap.B`."""
+    return name.partition(".")[0]
 
 
 def named_figures(night: NightFigures) -> dict[str, Estimate]:
@@ -87,7 +98,7 @@ def named_figures(night: NightFigures) -> dict[str, Estimate]:
     """
     found: dict[str, Estimate] = {}
     for label, pair in night.pairs.items():
-        found[f"changed_share.{label}"] = Estimate(pair.changed_share)
+        found[f"changed_share.{label}"] = _changed_share(pair)
         found[f"only_in_a_per_session.{label}"] = pair.only_in_a_per_session
         found[f"only_in_b_per_session.{label}"] = pair.only_in_b_per_session
         found[f"overlap.{label}"] = pair.overlap
@@ -95,6 +106,14 @@ def named_figures(night: NightFigures) -> dict[str, Estimate]:
     found |= {f"p95_seconds.{label}": Estimate(seconds) for label, seconds in night.p95_seconds.items()}
     found["failed_share"] = Estimate(night.failed_share)
     return found
+
+
+def _changed_share(pair: PairFigures) -> Estimate:
+    """With its score interval over sessions."""
+    if pair.changed_share is None or not pair.sessions:
+        return Estimate(pair.changed_share)
+    _, low, high = wilson_interval(round(pair.changed_share * pair.sessions), pair.sessions)
+    return Estimate(pair.changed_share, low, high)
 
 
 def trend(configuration: str, nights: Sequence[NightFigures], last: int | None = None) -> History:
@@ -109,11 +128,13 @@ def trend(configuration: str, nights: Sequence[NightFigures], last: int | None =
     shown = {night.night for night in kept}
     outliers: list[Outlier] = []
     restarts: list[str] = []
+    band_nights = 0
     for night, before, is_restart in _with_those_before(ordered):
         if night.night in shown:
             restarts += [night.night] if is_restart else []
             outliers += _outliers(night, before)
-    return History(configuration, tuple(kept), tuple(outliers), RULE, tuple(restarts))
+        band_nights = len(before) if len(before) >= LEAST_NIGHTS else 0
+    return History(configuration, tuple(kept), tuple(outliers), RULE, tuple(restarts), band_nights)
 
 
 def basis(night: NightFigures) -> tuple[object, ...]:
@@ -121,29 +142,34 @@ def basis(night: NightFigures) -> tuple[object, ...]:
     return (tuple((label, fingerprint) for label, _, fingerprint in night.sides), night.setting)
 
 
-def _with_those_before(ordered: Sequence[NightFigures]) -> Iterator[tuple[NightFigures, list[NightFigures], bool]]:
-    """Each night that has figures, the nights of its trend before it, and whether it starts another trend."""
-    before: list[NightFigures] = []
+Figures = Mapping[str, Estimate]
+"""By name, as named_figures has them."""
+
+
+def _with_those_before(ordered: Sequence[NightFigures]) -> Iterator[tuple[NightFigures, list[Figures], bool]]:
+    """Each night that has figures, those of the nights of its trend before it, and whether it starts another trend."""
+    of: object = None
+    before: list[Figures] = []
     for night in ordered:
         if night.status is NightStatus.RUNNING or not night.pairs:
             continue
-        is_restart = bool(before) and basis(night) != basis(before[-1])
-        before = [] if is_restart else before
+        is_restart = bool(before) and basis(night) != of
+        of, before = basis(night), [] if is_restart else before
         yield night, before, is_restart
-        before = [*before[-BAND_NIGHTS + 1 :], night]
+        before = [*before[-BAND_NIGHTS + 1 :], named_figures(night)]
 
 
-def _outliers(night: NightFigures, before: Sequence[NightFigures]) -> Iterator[Outlier]:
+def _outliers(night: NightFigures, earlier: Sequence[Figures]) -> Iterator[Outlier]:
     if night.sessions < LEAST_SESSIONS:
         return
-    earlier = [named_figures(other) for other in before]
     for name, figure in named_figures(night).items():
         values = [value for other in earlier if name in other and _is_known(value := other[name].value)]
         if not _is_known(figure.value) or len(values) < LEAST_NIGHTS:
             continue
         expected = band(values, _floor(name, values))
         if expected.excludes(figure):
-            yield Outlier(night.night, name, figure.value, expected.low, expected.high, len(values))
+            low, high = max(expected.low, 0.0), min(expected.high, HIGHEST.get(kind_of(name), math.inf))
+            yield Outlier(night.night, name, figure.value, low, high, len(values))
 
 
 def _is_known(value: float | None) -> TypeGuard[float]:
@@ -151,7 +177,7 @@ def _is_known(value: float | None) -> TypeGuard[float]:
 
 
 def _floor(name: str, values: Sequence[float]) -> float:
-    kind = name.partition(".")[0]
+    kind = kind_of(name)
     return FLOOR_OF_P95 * median(values) if kind == "p95_seconds" else FLOORS[kind]
 
 

@@ -85,6 +85,8 @@ class NightFigures:
     gates_crossed: int | None = None
     """None where no gate was asked for."""
     status: NightStatus = NightStatus.DONE
+    cut_short: bool = False
+    """Its run stopped before the end, at a spending cap say: the figures are of the sessions that it got to."""
     setting: str = ""
     """What else its figures hang on, in words: top K, pools, thresholds."""
 
@@ -119,6 +121,8 @@ class History:
     """How the band is drawn, in a sentence."""
     restarts: tuple[str, ...] = ()
     """Nights whose sides or setting are not those of the night before: the band starts anew."""
+    band_nights: int = 0
+    """How many nights make the newest one's band; 0 where there are too few."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,17 @@ COMMANDS = {
     "replay": "shadowdiff.cli.replay",
     "runs": "shadowdiff.cli.runs",
     "show": "shadowdiff.cli.show",
+    "review": "shadowdiff.cli.review",
     "nightly": "shadowdiff.cli.nightly",
+    "history": "shadowdiff.cli.history",
+    "compare": "shadowdiff.cli.compare",
+    "bless": "shadowdiff.cli.bless",
     "load": "shadowdiff.cli.load",
     "export": "shadowdiff.cli.export",
     "optimize": "shadowdiff.cli.optimize",
     "rerankers": "shadowdiff.cli.rerankers",
     "cache": "shadowdiff.cli.cache",
+    "prune": "shadowdiff.cli.prune",
     "db": "shadowdiff.cli.db",
 }
 

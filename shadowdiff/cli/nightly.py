@@ -68,7 +68,7 @@ def command(
 def _prepared(invocation: Invocation, now: datetime, since: datetime | None) -> Nights:
     """Everything that can be refused is, before anything is replayed."""
     from shadowdiff.cli.nights import Nights, sides_of
-    from shadowdiff.nightly.deliveries import check_targets
+    from shadowdiff.nightly.targets import check_targets
 
     if now > datetime.now(UTC):
         raise ConfigError("--as-of is in the future; sessions can still come in before it")
@@ -93,7 +93,7 @@ def _show(nights: Nights, ended: list[Night]) -> None:
     """For a person who looks on: what each night came to, and where its report is."""
     from shadowdiff.cli.output import colored, opened, width_of
     from shadowdiff.render.lines import painter
-    from shadowdiff.render.nights import night_lines
+    from shadowdiff.render.tonight import night_lines
 
     with opened(None) as out:
         paint = painter(color=colored("auto", out))

@@ -137,7 +137,7 @@ class Nights:
 
     def _ended(self, night: Night, run: Run | None, hold: Hold) -> Night:
         """Judge the run, record the night as done with where its report is to go, and say what is wrong."""
-        from shadowdiff.nightly.deliveries import targets
+        from shadowdiff.nightly.targets import targets
 
         gates = self._judged(run) if run is not None else ()
         hold.keep()
@@ -155,7 +155,7 @@ class Nights:
     def _tell(self, night: Night, run: Run) -> None:
         """A line per problem: too many failures, the cap, and each rule that does not hold."""
         from shadowdiff.cli.carrying import refuse_cap, refuse_too_many_failures
-        from shadowdiff.render.nights import crossed_line
+        from shadowdiff.render.tonight import crossed_line
 
         try:
             refuse_too_many_failures(run, self.settings.max_failures)

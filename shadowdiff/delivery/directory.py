@@ -18,7 +18,7 @@ from typing import TextIO
 from shadowdiff.delivery.names import checked_night, is_night, newest
 from shadowdiff.errors import DeliveryError, first_line
 
-Writer = Callable[[TextIO], None]
+Writer = Callable[[TextIO], object]
 """Writes one file's text."""
 LATEST = "latest"
 LATEST_FILE = "latest.txt"
@@ -114,7 +114,7 @@ def _write(directory: Path, files: Mapping[str, Writer]) -> None:
     _sync(directory)
 
 
-def _write_file(path: Path, write: Callable[[TextIO], object]) -> None:
+def _write_file(path: Path, write: Writer) -> None:
     with path.open("x", encoding="utf-8", newline="\n") as out:
         write(out)
         out.flush()
@@ -122,7 +122,7 @@ def _write_file(path: Path, write: Callable[[TextIO], object]) -> None:
 
 
 def _put_in_place(new: Path, place: Path) -> None:
-    """Nothing replaces a directory that is not empty: for a moment there is none, and a sweep brings back the old one."""
+    """A full directory cannot be replaced at once: for a moment there is none, and a sweep brings back the old one."""
     old = place.with_name(f".{place.name}{OLD}")
     had_one = os.path.lexists(place)
     if had_one:

@@ -102,7 +102,8 @@ class S3Target:
         segments = prefix.split("/") if prefix else []
         usable = parts.scheme == "s3" and BUCKET.fullmatch(parts.netloc) and not (parts.query or parts.fragment)
         if not usable or any(item in (".", "..") or not PART.fullmatch(item) for item in segments):
-            raise ConfigError(f"s3 = {url!r}: write s3://BUCKET or s3://BUCKET/PREFIX")
+            quoted = "" if "@" in url else f" = {url!r}"
+            raise ConfigError(f"s3{quoted}: write s3://BUCKET or s3://BUCKET/PREFIX; credentials are not part of it")
         if endpoint is not None:
             _check_endpoint(endpoint, allow_plain_http=allow_plain_http)
         return cls(parts.netloc, prefix, endpoint, region, profile)

@@ -7,50 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from shadowdiff.config import PrivacySettings
 from shadowdiff.errors import DeliveryError
 from shadowdiff.nightly.report import NightReport
 from shadowdiff.nightly.settings import NightlySettings
+from shadowdiff.nightly.targets import s3_target, targets
 from shadowdiff.nights import Night, Target
 from shadowdiff.store.nights import NightStore
 
-if TYPE_CHECKING:
-    from shadowdiff.delivery.s3 import S3Target
-
 MakeReport = Callable[[Night], NightReport]
-
-
-def targets(settings: NightlySettings) -> tuple[Target, ...]:
-    """Where reports go by the configuration."""
-    wanted = {
-        Target.DIRECTORY: settings.directory,
-        Target.S3: settings.s3,
-        Target.WEBHOOK: settings.webhook_env,
-    }
-    return tuple(target for target, where in wanted.items() if where)
-
-
-def check_targets(settings: NightlySettings, privacy: PrivacySettings) -> None:
-    """Refuse what cannot be delivered to, before a night is replayed. Opens no connection. Raises ConfigError."""
-    from shadowdiff.delivery.allowed import refuse_offline
-    from shadowdiff.delivery.webhook import webhook_from
-
-    refuse_offline(s3=settings.s3, webhook=settings.webhook_env, offline=privacy.offline)
-    if settings.s3:
-        s3_target(settings)
-    if settings.webhook_env:
-        webhook_from(settings.webhook_env)
-
-
-def s3_target(settings: NightlySettings) -> S3Target:
-    """Where nights are uploaded to. Raises ConfigError."""
-    from shadowdiff.delivery.s3 import S3Target
-
-    return S3Target.parse(
-        settings.s3 or "", endpoint=settings.s3_endpoint, region=settings.s3_region, profile=settings.s3_profile
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +64,7 @@ class Courier:
         from shadowdiff.delivery.s3 import deliver_s3
 
         with self._at_hand(report) as directory:
-            deliver_s3(directory, s3_target(self.settings), report.night.name)
+            deliver_s3(directory, s3_target(self.settings), report.night.name, **self._limit())
 
     @contextmanager
     def _at_hand(self, report: NightReport) -> Iterator[Path]:
@@ -119,6 +84,9 @@ class Courier:
 
         settings, night = self.settings, report.night
         url = settings.report_url and settings.report_url.replace("{night}", night.name)
-        deliver_webhook(
-            webhook_from(settings.webhook_env or ""), webhook_message(report.run, night, report.surroundings, url)
-        )
+        message = webhook_message(report.run, night, report.surroundings, url)
+        deliver_webhook(webhook_from(settings.webhook_env or ""), message, **self._limit())
+
+    def _limit(self) -> dict[str, float]:
+        limit = self.settings.delivery_timeout
+        return {} if limit is None else {"deadline": limit.total_seconds()}

@@ -82,8 +82,8 @@ class Advice:
     """What a person can do about a call that a service refuses."""
 
     by_code: Mapping[str, str]
+    """Or by status, in digits, for whatever else comes with it."""
     otherwise: str
-    """For codes that have none of their own."""
 
 
 BEDROCK = Advice(REFUSED, REQUEST)
@@ -137,7 +137,7 @@ def _answered(where: str, response: Mapping[str, Any], proven: bool, advice: Adv
         return RemoteError(message, plain)
     if issubclass(kind, ThrottledError | TransientError):
         return kind(message, plain, retry_after(rest.get("HTTPHeaders", {})))
-    to_do = f"; {advice.by_code.get(code, advice.otherwise)}"
+    to_do = f"; {advice.by_code.get(code) or advice.by_code.get(str(status), advice.otherwise)}"
     return kind(message + to_do, plain + to_do)
 
 

@@ -8,7 +8,7 @@ from shadowdiff.errors import ConfigError
 from shadowdiff.nights import Surroundings
 from shadowdiff.protocols import Renderer
 
-FORMATS = ("terminal", "json", "jsonl", "markdown", "csv", "junit")
+FORMATS = ("terminal", "markdown", "html", "json", "jsonl", "csv", "junit")
 
 
 def renderer_for(
@@ -33,6 +33,7 @@ def renderer_for(
         "markdown": lambda: _markdown(only_changed, surroundings),
         "junit": lambda: _junit(surroundings),
         "csv": lambda: _csv(full_rankings=full_rankings),
+        "html": lambda: _html(surroundings),
     }
     if format not in makers:
         raise ConfigError(f"no output format {format!r}; use one of {', '.join(FORMATS)}")
@@ -73,3 +74,9 @@ def _csv(*, full_rankings: bool) -> Renderer:
     from shadowdiff.render.spreadsheet import CsvRenderer
 
     return CsvRenderer(full_rankings)
+
+
+def _html(surroundings: Surroundings | None) -> Renderer:
+    from shadowdiff.render.html.renderer import HtmlRenderer
+
+    return HtmlRenderer(surroundings)

@@ -96,7 +96,12 @@ _NEWEST_FIRST = (labels.c.labelled_at.desc(), labels.c.source, labels.c.author)
 
 def label_row(label: Label) -> dict[str, Any]:
     """The label by column; without its time where it has none, so that the server gives it."""
-    row = {"org_id": label.org_id, "turn_id": label.turn_id, "entry_id": label.entry_id, "source": label.source}
+    row: dict[str, Any] = {
+        "org_id": label.org_id,
+        "turn_id": label.turn_id,
+        "entry_id": label.entry_id,
+        "source": label.source,
+    }
     row |= {"author": label.author, "grade": label.grade}
     return row if label.labelled_at is None else row | {"labelled_at": label.labelled_at}
 

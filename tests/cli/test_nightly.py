@@ -179,12 +179,15 @@ def test_a_night_whose_side_has_changed_begins_anew(home: Home, tmp_path: Path) 
     settings = SETTINGS.replace('"bm25"', f'"onnx:{model},max_length=32"') + "pool = 4\n"
     (home.folder / "shadowdiff.toml").write_text(settings, encoding="utf-8")
     kill_once_stored(started(home, NIGHTS[-1], {}), home)
-    config = model / "config.json"
-    config.write_text(config.read_text(encoding="utf-8") + " ", encoding="utf-8")
-    (model / "tokenizer_config.json").write_text("{}", encoding="utf-8")
+    tokenizer = model / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     begun = home.nightly(NIGHTS[-1])
     assert begun.code == 0
-    assert "cannot be gone on with" in begun.err
+    assert "cannot be gone on with: side B" in begun.err
+    assert "tonight replays its sessions" in begun.err
+    runs = json.loads(home.cli("runs", "--format", "json", env=home.env).out)
+    assert [run["status"] for run in runs] == ["done", "running"]
+    assert home.run("2026-11-21")["run_id"] == runs[0]["run_id"]
 
 
 def test_nights_of_real_conversations(cli: Cli, empty_url: str, tmp_path: Path) -> None:
@@ -202,7 +205,7 @@ def test_nights_of_real_conversations(cli: Cli, empty_url: str, tmp_path: Path) 
     (tmp_path / "shadowdiff.toml").write_text(settings.replace('"7d"', '"900d"') + more, encoding="utf-8")
     home = Home(cli, tmp_path, {"SHADOWDIFF_DATABASE_URL": empty_url})
     starts = sorted(session.started_at for session in bundle.sessions)
-    times = [starts[80], starts[160], starts[-1] + timedelta(days=1)]
+    times = [starts[80], starts[160], starts[-1] + timedelta(days=10)]
     nights = [home.nightly(f"{moment:%Y-%m-%dT%H:%M}") for moment in times]
     assert [night.code for night in nights] == [0, 0, 0], [night.err for night in nights]
     replayed = [name for moment in times for name in home.sessions(f"{moment:%Y-%m-%d}")]
