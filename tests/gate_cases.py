@@ -51,6 +51,8 @@ def _history(run: Run) -> History:
             f"2026-11-{17 + at}",
             f"run-{at}",
             STARTED + timedelta(days=at),
+            sessions=10,
+            turns=31,
             pairs={"B": PairFigures(0.4, Estimate(1.0), Estimate(1.2), Estimate(overlap))},
         )
         for at, overlap in enumerate(overlaps)
@@ -71,6 +73,6 @@ def _changes(run: Run) -> RunChanges:
         tuple(sessions[:1]),
         (),
         tuple(sessions[1:]),
-        (("overlap.B", 0.8123, 0.7583), ("cost_usd", None, 0.0125)),
+        (("overlap.B", 0.8123, 0.7583), ("p95_seconds.B", None, 1.254)),
         ("pools of 2 of the sessions in both differ",),
     )

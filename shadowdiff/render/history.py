@@ -52,7 +52,7 @@ def history_lines(history: History, width: int) -> Iterator[Line]:
     yield []
     yield from _trend(history, width)
     yield from _marked(history, width)
-    yield from sentence(_in_short(history), width, BOLD)
+    yield from sentence(in_short(history), width, BOLD)
 
 
 def _sections(nights: Sequence[NightFigures]) -> Iterator[list[NightFigures]]:
@@ -219,7 +219,7 @@ def _marked(history: History, width: int) -> Iterator[Line]:
     for night, items in groupby(history.outliers, key=lambda item: item.night):
         head = f"{INDENT}{one_line(night)}"
         for at, line in enumerate(
-            flowed([Span(part, FAILED) for part in _left(list(items), history.nights)], width, INDENT * 2)
+            flowed([Span(part, FAILED) for part in outside_band(list(items), history.nights)], width, INDENT * 2)
         ):
             yield from [] if at else [[Span(head), Span(" is outside its band:")]]
             yield line
@@ -227,7 +227,8 @@ def _marked(history: History, width: int) -> Iterator[Line]:
     yield []
 
 
-def _left(items: Sequence[Outlier], nights: Sequence[NightFigures]) -> Iterator[str]:
+def outside_band(items: Sequence[Outlier], nights: Sequence[NightFigures]) -> Iterator[str]:
+    """Each figure that left its band, with the band."""
     of_several = len(_labels(nights)) > 1
     a = _baseline(nights)
     for item in items:
@@ -236,7 +237,7 @@ def _left(items: Sequence[Outlier], nights: Sequence[NightFigures]) -> Iterator[
         yield f"{_sign(item)} {words} {written(item.figure, item.value)} ({low} to {high})"
 
 
-def _in_short(history: History) -> str:
+def in_short(history: History) -> str:
     """Where the newest night stands."""
     newest = history.nights[-1]
     night = one_line(newest.night)

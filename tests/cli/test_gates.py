@@ -42,13 +42,9 @@ def replayed(make_database: MakeDatabase, replayed_template: str) -> Environment
 
 
 @pytest.fixture
-def write_toml(tmp_path: Path) -> Callable[[str], None]:
+def write_toml(tmp_path: Path) -> Callable[[str], object]:
     """Writes the shadowdiff.toml that the commands of the test read."""
-
-    def write(text: str) -> None:
-        (tmp_path / "shadowdiff.toml").write_text(text, encoding="utf-8")
-
-    return write
+    return (tmp_path / "shadowdiff.toml").write_text
 
 
 def test_rules_that_hold_exit_0_and_one_that_does_not_exits_1(cli: Cli, database: Environment) -> None:
@@ -115,7 +111,7 @@ def test_the_bound_is_judged_unless_the_figure_is_asked_for(cli: Cli, replayed: 
 
 
 def test_configured_rules_count_where_they_are_asked_for(
-    cli: Cli, replayed: Environment, write_toml: Callable[[str], None]
+    cli: Cli, replayed: Environment, write_toml: Callable[[str], object]
 ) -> None:
     """A night's rules leave a command that is run by hand alone; --gates takes them, beside those of --gate."""
     assert "has no rules under [gate]" in cli("show", "--gates", env=replayed).err
