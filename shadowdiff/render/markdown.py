@@ -77,7 +77,7 @@ def _head(run: Run, surroundings: Surroundings) -> Iterator[str]:
     if summary is not None and summary.turns:
         yield from _pairs(run, summary)
         yield from history_block(surroundings)
-        yield from changes_block(surroundings)
+        yield from changes_block(surroundings, run)
         yield from _sides(run, summary)
     yield from _identity(run)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from shadowdiff.nights import ChangedSession, GateOutcome, History, RunChanges, Surroundings
-from shadowdiff.render.gates import LEGEND, figures_of, headline, number_text, outcome_word, rule_of
+from shadowdiff.nights import ChangedSession, GateOutcome, History, NightFigures, Outlier, RunChanges, Surroundings
+from shadowdiff.render.comparison import figure_rows
+from shadowdiff.render.figures import heading, written
+from shadowdiff.render.gates import LEGEND, figures_of, headline, outcome_word, rule_of
 from shadowdiff.render.github import markdown, table
 from shadowdiff.render.sessions import counted
+from shadowdiff.runs import Run
 
 MOST_RULES = 40
 """Rows of the table of gates; those that were crossed come first where there are more."""
@@ -73,18 +76,21 @@ def _trend(history: History, label: str) -> str:
 
 
 def _outliers(history: History) -> str:
-    newest = history.nights[-1].night
-    found = [
-        f"{item.figure} is {number_text(item.value)} ({number_text(item.low)} to {number_text(item.high)} expected)"
-        for item in history.outliers
-        if item.night == newest
-    ]
+    newest = history.nights[-1]
+    found = [_outlier(item, newest) for item in history.outliers if item.night == newest.night]
     if not found:
         return "no figure leaves the band of the nights before"
     return f"outside the band of the nights before: {'; '.join(found)}"
 
 
-def changes_block(surroundings: Surroundings) -> Iterator[str]:
+def _outlier(item: Outlier, night: NightFigures) -> str:
+    a = next((label for label, *_ in night.sides), "A")
+    words = heading(item.figure, a, of_several=len(night.pairs) > 1)
+    value, low, high = (written(item.figure, number) for number in (item.value, item.low, item.high))
+    return f"{words} is {value} ({low} to {high} expected)"
+
+
+def changes_block(surroundings: Surroundings, run: Run) -> Iterator[str]:
     """What is otherwise than in the blessed run, or why that cannot be said."""
     if surroundings.not_compared:
         yield from ["", f"Not compared with the blessed run: {markdown(surroundings.not_compared)}"]
@@ -92,9 +98,9 @@ def changes_block(surroundings: Surroundings) -> Iterator[str]:
     if changes is None:
         return
     yield from ["", f"**Since the blessed run {markdown(changes.before)}**: {_changed(changes)}", ""]
-    rows = [(markdown(name), number_text(before), number_text(after)) for name, before, after in changes.figures]
+    rows = [tuple(markdown(text) for text in row) for row in figure_rows(changes, run)]
     if rows:
-        yield from [*table(("", "before", "after"), rows), ""]
+        yield from [*table(("", "before", "after", "change"), rows), ""]
     for words, sessions in _kinds(changes):
         if sessions:
             yield f"- {words}: {_named(sessions)}"
