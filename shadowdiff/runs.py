@@ -297,6 +297,20 @@ class ScoresHeld:
 
 
 @dataclass(frozen=True, slots=True)
+class RunHeld:
+    """What the store holds of a run, beside its summary."""
+
+    run_id: str
+    started_at: datetime
+    night: str | None
+    """Configuration and name of the night that it is of; None where it is no night's."""
+    sessions: int
+    turns: int
+    size_bytes: int
+    """Roughly, on the server's disk."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One replay: configuration, sides, summary."""
 

@@ -52,9 +52,12 @@ def command(
     from shadowdiff.render.comparison import comparison_json, comparison_lines, comparison_markdown
     from shadowdiff.render.lines import painter
     from shadowdiff.replay.compared import compare_runs
+    from shadowdiff.store.prune import require_sessions
 
     store = invocation.store
     earlier, later = store.get(before), store.get(after)
+    for run in (earlier, later):
+        require_sessions(run, store)
     changes = compare_runs(earlier, later, store)
     with opened(output) as out:
         if kind == "json":

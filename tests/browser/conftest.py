@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route
 
 from tests.chromium import READY, chromium, executable
 
@@ -23,6 +23,12 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no Chromium on the PATH (chromium, chromium-browser, google-chrome)")
     with chromium() as found:
         yield found
+
+
+def dismiss(dialog: Dialog, odd: list[str]) -> None:
+    """Note it, and let the page go on."""
+    odd.append(f"dialog: {dialog.message}")
+    dialog.dismiss()
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def open_report(browser: Browser) -> Iterator[Open]:
         contexts.append(context)
         context.route("**/*", handle)
         page = context.new_page()
-        page.on("dialog", lambda dialog: (odd.append("dialog"), dialog.dismiss()))
+        page.on("dialog", lambda dialog: dismiss(dialog, odd))
         if not is_tampered:
             page.on("request", lambda request: odd.append(request.url) if request.url != path.as_uri() else None)
             page.on("console", lambda message: odd.append(f"console: {message.text}"))

@@ -217,7 +217,7 @@ def test_the_theme_follows_the_system_and_the_toggle(open_report: Open, reports:
 
 
 def test_an_entry_is_read_beside_its_list(open_report: Open, reports: Path) -> None:
-    """Words of the query are marked in any script and inflection; ranks, cuts and missing texts are said; Esc leads back."""
+    """Words of the query are marked in any script and inflection; ranks, cuts and missing texts are said."""
     page = open_report(reports / "billing.html")
     panel = page.locator("#entry")
     page.get_by_role("button", name="Invoices").first.click()

@@ -44,7 +44,11 @@ def replayed(make_database: MakeDatabase, replayed_template: str) -> Environment
 @pytest.fixture
 def write_toml(tmp_path: Path) -> Callable[[str], None]:
     """Writes the shadowdiff.toml that the commands of the test read."""
-    return lambda text: (tmp_path / "shadowdiff.toml").write_text(text) and None
+
+    def write(text: str) -> None:
+        (tmp_path / "shadowdiff.toml").write_text(text, encoding="utf-8")
+
+    return write
 
 
 def test_rules_that_hold_exit_0_and_one_that_does_not_exits_1(cli: Cli, database: Environment) -> None:

@@ -10,6 +10,7 @@ from shadowdiff.records import Outcome
 from shadowdiff.render import fidelity
 from shadowdiff.render.closing import INTERVAL, circumstances, cut_short, pair_figures, verdict
 from shadowdiff.render.columns import heading_of
+from shadowdiff.render.comparison import figure_rows, in_short
 from shadowdiff.render.gates import LEGEND, figures_of, headline, number_text, outcome_word, rule_of
 from shadowdiff.render.html.drawing import Chart
 from shadowdiff.render.html.spreads import latency_chart, pair_charts
@@ -76,6 +77,18 @@ class ChangeList:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What is otherwise than in the blessed run."""
+
+    before: str
+    in_short: str
+    figures: list[tuple[str, str, str, str]]
+    """Name, before, after, difference."""
+    lists: list[ChangeList]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """All of it."""
 
@@ -91,8 +104,7 @@ class Head:
     tiles: list[tuple[str, str, list[Tile]]]
     """Per pair: the other side's label, a heading, and figures."""
     tables: list[Table]
-    changes: RunChanges | None
-    change_lists: list[ChangeList]
+    changes: Changes | None
     not_compared: str
     gate_legend: str
     trend: list[Chart]
@@ -116,9 +128,8 @@ def head_of(run: Run, tallies: Tallies, surroundings: Surroundings) -> Head:
         gate_sentence=headline(surroundings.gates) if surroundings.gates else "",
         tiles=list(_tiles(run, summary)) if summary else [],
         tables=list(_tables(run, summary)) if summary and summary.turns else [],
-        changes=surroundings.compared_with,
-        change_lists=_change_lists(surroundings.compared_with),
-        not_compared=surroundings.not_compared,
+        changes=_changes(surroundings.compared_with, run),
+        not_compared=one_line(surroundings.not_compared),
         gate_legend=LEGEND if any(outcome.bound is not None for outcome in surroundings.gates) else "",
         trend=trend,
         trend_flags=outlier_lines(history) if history and trend else [],
@@ -185,18 +196,21 @@ def _tables(run: Run, summary: RunSummary) -> Iterator[Table]:
         yield Table(fidelity.heading(run, found), [f"{found.side} → served"], rows, [*verdicts, *notes], [])
 
 
-def _change_lists(changes: RunChanges | None) -> list[ChangeList]:
+def _changes(changes: RunChanges | None, run: Run) -> Changes | None:
     if changes is None:
-        return []
+        return None
     kinds = {
         "Newly different": changes.newly_different,
         "Newly failing": changes.newly_failing,
         "Fixed": changes.fixed,
     }
-    return [
+    lists = [
         ChangeList(heading, sessions[:CHANGES_LISTED], max(0, len(sessions) - CHANGES_LISTED))
         for heading, sessions in kinds.items()
+        if sessions
     ]
+    notes = [one_line(note) for note in changes.notes]
+    return Changes(one_line(changes.before), in_short(changes), figure_rows(changes, run), lists, notes)
 
 
 def _charts(run: Run, summary: RunSummary, tallies: Tallies) -> list[PairChart]:
