@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,9 +17,9 @@ TURN = "hv-7f3a:1"
 
 
 @pytest.fixture
-def labels(sample_store: RunStore) -> Iterator[Labels]:
+def labels(sample_store: RunStore) -> Labels:
     """Over the sample, whose own labels are of the source `qrels`."""
-    yield Labels(sample_store)
+    return Labels(sample_store)
 
 
 def test_a_label_replaces_its_author_s_own_and_no_other(labels: Labels) -> None:

@@ -38,7 +38,7 @@ def test_keys_walk_the_run() -> None:
     case = sitting(others=2)
 
     async def drive(pilot: Pilot[None], app: ReviewApp) -> None:
-        assert "▸ ≠!=≠   hostile" in screen(app)
+        assert "▸ ≠!=≠   hostil" in screen(app)
         await press_until(pilot, app, "n", "turn 2/4", "returned NaN for")
         await press_until(pilot, app, "n n", "session 7f3a", "turn 1/4")
         await press_until(pilot, app, "p p", "hostile ␛]0;pwned␇", "turn 2/4")
@@ -174,7 +174,7 @@ def test_a_database_that_is_away_is_said_and_tried_again() -> None:
     async def drive(pilot: Pilot[None], app: ReviewApp) -> None:
         await press_until(pilot, app, "", "not read (r: again)", "listens there [red]x[/red]")
         labels.away = False
-        await press_until(pilot, app, "r", "▸ ≠!=≠   hostile", "? keys")
+        await press_until(pilot, app, "r", "▸ ≠!=≠   hostil", "? keys")
         labels.away = True
         await press_until(pilot, app, "l 3", "1 label or comment is not stored yet (r: again)", "●3?")
         await press_until(pilot, app, "q", "1 not stored", "q: quit and lose them")
