@@ -10,6 +10,14 @@ from enum import StrEnum
 from shadowdiff.runs import Estimate
 
 
+class NightStatus(StrEnum):
+    """How far a night got."""
+
+    RUNNING = "running"
+    """Begun, perhaps by a process that is no more: the next call goes on with it."""
+    DONE = "done"
+
+
 @dataclass(frozen=True, slots=True)
 class GateOutcome:
     """One rule of a gate, held against a run."""
@@ -48,6 +56,8 @@ class PairFigures:
     only_in_a_per_session: Estimate
     only_in_b_per_session: Estimate
     overlap: Estimate
+    sessions: int = 0
+    """Those with a completed turn, of which `changed_share` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,11 @@ class NightFigures:
     """Of all sides; None where none has a price."""
     gates_crossed: int | None = None
     """None where no gate was asked for."""
+    status: NightStatus = NightStatus.DONE
+    cut_short: bool = False
+    """Its run stopped before the end, at a spending cap say: the figures are of the sessions that it got to."""
+    setting: str = ""
+    """What else its figures hang on, in words: top K, pools, thresholds."""
 
     @property
     def failed_share(self) -> float | None:
@@ -104,6 +119,10 @@ class History:
     outliers: tuple[Outlier, ...] = ()
     rule: str = ""
     """How the band is drawn, in a sentence."""
+    restarts: tuple[str, ...] = ()
+    """Nights whose sides or setting are not those of the night before: the band starts anew."""
+    band_nights: int = 0
+    """How many nights make the newest one's band; 0 where there are too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +159,7 @@ class RunChanges:
     after: str
     """Run ids."""
     sessions_in_both: int
+    """Sessions that both runs replayed over the same pools: those that are compared one by one."""
     newly_different: tuple[ChangedSession, ...]
     newly_failing: tuple[ChangedSession, ...]
     fixed: tuple[ChangedSession, ...]
@@ -148,14 +168,6 @@ class RunChanges:
     """Name, before and after: over all sessions of each run."""
     notes: tuple[str, ...] = ()
     """What limits the comparison."""
-
-
-class NightStatus(StrEnum):
-    """How far a night got."""
-
-    RUNNING = "running"
-    """Begun, perhaps by a process that is no more: the next call goes on with it."""
-    DONE = "done"
 
 
 class Target(StrEnum):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO, runtime_checkable
 
 from shadowdiff.findings import Finding
+from shadowdiff.nights import GateOutcome
 from shadowdiff.records import (
     Activity,
     Asked,
@@ -404,8 +405,8 @@ class RunStream(Protocol):
         """Write a session."""
         ...
 
-    def end(self, run: Run) -> None:
-        """Write what stands at the end, of the run as it ended."""
+    def end(self, run: Run, gates: Sequence[GateOutcome] = ()) -> None:
+        """Write what stands at the end, of the run as it ended, and what gates made of it."""
         ...
 
 

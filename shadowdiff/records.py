@@ -420,3 +420,17 @@ class Label:
     source: str
     author: str = ""
     labelled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """What somebody wrote of a turn, or of one entry on it."""
+
+    org_id: str
+    turn_id: str
+    author: str
+    body: str
+    """Never empty."""
+    entry_id: str | None = None
+    """None: it is of the turn."""
+    commented_at: datetime | None = None

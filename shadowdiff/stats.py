@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -77,6 +79,22 @@ def bootstrap_ratios(
     ratios = _resampled(tops, bottoms, resamples, seed)
     lows, highs = np.quantile(ratios, [tail, 1 - tail], axis=0).tolist()
     return [Interval(*ends) for ends in zip(values, lows, highs, strict=True)]
+
+
+def wilson_interval(successes: int, trials: int, *, confidence: float = 0.95) -> Interval:
+    """A share of independent trials with its score interval (Wilson 1927; Brown, Cai and DasGupta 2001, eq. 4).
+
+    For shares of sessions: turns of one session are not independent. Raises
+    ValueError unless 0 <= successes <= trials and 0 < confidence < 1.
+    """
+    if not 0 <= successes <= trials or not 0 < confidence < 1:
+        raise ValueError(f"no interval of {successes} in {trials} with confidence {confidence}")
+    if not trials:
+        return Interval(None)
+    share, z = successes / trials, NormalDist().inv_cdf((1 + confidence) / 2)
+    center = (successes + z * z / 2) / (trials + z * z)
+    reach = z * sqrt(trials) / (trials + z * z) * sqrt(share * (1 - share) + z * z / (4 * trials))
+    return Interval(share, max(0.0, min(center - reach, share)), min(1.0, max(center + reach, share)))
 
 
 def _resampled(

@@ -23,6 +23,7 @@ class Request:
     write: Callable[[bytes], None]
     over: threading.Event
     """Set when the test is over: what hangs waits for it."""
+    method: str = "POST"
 
     def answer(self, status: int, body: bytes = b"{}", **headers: str) -> None:
         """A whole answer; `_` in a header's name is a hyphen."""
@@ -74,11 +75,13 @@ def faulty_server(answering: Answering, trust: ssl.SSLContext | None = None) -> 
             self.number = next(connections)
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            request = Request(self.path, headers, body, self.number, self._write, over)
+            request = Request(self.path, headers, body, self.number, self._write, over, self.command)
             server.got.append(request)
             self.close_connection = answering(request) is False
+
+        do_GET = do_PUT = do_POST  # noqa: N815 the library's names
 
         def _write(self, text: bytes) -> None:
             self.wfile.write(text)

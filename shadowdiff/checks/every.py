@@ -7,6 +7,7 @@ from shadowdiff.checks import (
     configuration,
     contents,
     embeddings,
+    nights,
     plans,
     retrieval,
     server,
@@ -61,5 +62,8 @@ CHECKS = (
     Check("store", "disk", storage.disk),
     Check("store", "lexicons", storage.lexicons),
     Check("store", "token vectors", storage.token_vectors),
+    Check("nightly", "gate", nights.gate),
+    Check("nightly", "reports", nights.reports),
+    Check("nightly", "deliveries", nights.deliveries),
 )
 """A check that builds on others names them: without them it is said to be skipped."""

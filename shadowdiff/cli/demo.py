@@ -28,8 +28,8 @@ def command(invocation: Invocation, /, last: int, **options: Any) -> None:
     Needs no network, no database and no torch. Whatever database is configured is left alone.
     """
     from shadowdiff import diagnostics
+    from shadowdiff.cli.carrying import SideOptions, refuse_too_many_failures, replay_sessions
     from shadowdiff.cli.load import load_bundle
-    from shadowdiff.cli.replay import SideOptions, refuse_too_many_failures, replay_sessions
     from shadowdiff.records import Window
     from shadowdiff.runs import RunConfig
     from shadowdiff.shipped import shipped_directory
@@ -42,8 +42,8 @@ def command(invocation: Invocation, /, last: int, **options: Any) -> None:
     diagnostics.note(load_bundle(invocation, bundle))
     window = Window(last=last, org_ids=tuple(sorted({session.org_id for session in bundle.sessions})))
     sides = SideOptions("cosine", (MODEL.name,), names={MODEL.name: f"onnx:{_shortest(directory / MODEL)}"})
-    how = {"no_cache": False, "latency_turns": LATENCY_TURNS}
-    run = replay_sessions(invocation, sides, RunConfig(window=window), **how)
+    config = RunConfig(window=window)
+    run = replay_sessions(invocation, sides, config, no_cache=False, latency_turns=LATENCY_TURNS)
     write_run(run, invocation, output)
     refuse_too_many_failures(run, None)
 

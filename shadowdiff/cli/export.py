@@ -71,7 +71,10 @@ def command(
     RUN is a run's id, the beginning of one, or `latest`. A bundle replays to the same rankings with the same sides;
     what stands in the way of that is said on stderr.
     """
+    from shadowdiff.store.prune import require_sessions
+
     found = invocation.store.get(run)
+    require_sessions(found, invocation.store)
     redact_by = _redactor(invocation) if redact else None
     if kind == "csv":
         _write_csv(invocation, found, output, redact_by)
@@ -110,8 +113,9 @@ def _write_csv(invocation: Invocation, run: Run, output: Path | None, redact: Re
 def _write_trec(invocation: Invocation, run: Run, directory: Path) -> str:
     from shadowdiff import diagnostics
     from shadowdiff.export.runs import file_name, write_runs
+    from shadowdiff.store.labels import Labels
 
-    labels = invocation.store.labels(run.run_id)
+    labels = Labels(invocation.store).of_run(run.run_id)
     written = write_runs(run, invocation.store.sessions(run.run_id), labels, directory)
     for label, turns in written.silent.items():
         diagnostics.warning(
@@ -149,12 +153,13 @@ def _assembled(invocation: Invocation, run: Run, redact: Redactor | None, *, who
     from shadowdiff.export.redaction import Redaction
     from shadowdiff.records import ReplayedSession
     from shadowdiff.replay.results import outcomes
+    from shadowdiff.store.labels import Labels
 
     def assembled(source: PostgresSource | None) -> Exported:
         redaction = None if redact is None else Redaction(redact)
         return exported_bundle(replayed, labels, source, whole=whole, redaction=redaction)
 
-    labels = invocation.store.labels(run.run_id)
+    labels = Labels(invocation.store).of_run(run.run_id)
     stored = with_texts(run, invocation, outcomes(run, invocation.store))
     replayed = [ReplayedSession(found.session, tuple(turn.replayed for turn in found.turns)) for found in stored]
     try:

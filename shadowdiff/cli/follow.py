@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
@@ -14,19 +15,22 @@ from shadowdiff import diagnostics
 from shadowdiff.cli.ending import Ending
 from shadowdiff.cli.output import (
     OutputOptions,
+    chosen_outcomes,
     chosen_renderer,
     opened,
     require_writable,
-    shown,
     with_texts,
     write_run,
+    write_to_nobody,
 )
 from shadowdiff.cli.when import Duration
 from shadowdiff.durations import written
 from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
+    from shadowdiff.cli.carrying import SideOptions
     from shadowdiff.cli.invocation import Invocation
+    from shadowdiff.nights import Surroundings
     from shadowdiff.replay.coming import Ears
     from shadowdiff.replay.execute import Replay
     from shadowdiff.runs import Run, RunConfig
@@ -117,29 +121,36 @@ def _is_streamed(output: OutputOptions) -> bool:
     return output.output is None and output.format in STREAMED_FORMATS
 
 
-def follow(invocation: Invocation, options: dict[str, Any], following: FollowOptions, output: OutputOptions) -> Run:
-    """Follow sessions until the end is asked for, write them, and return the run.
+def follow(
+    invocation: Invocation,
+    sides: SideOptions,
+    config: RunConfig,
+    following: FollowOptions,
+    output: OutputOptions,
+    **how: Any,
+) -> tuple[Run, Callable[..., None]]:
+    """Follow sessions until the end is asked for; returns the run, and what writes of it what is not written yet.
 
-    Raises ConfigError, SourceError, StoreError; and KeyboardInterrupt when the end was asked for twice.
+    That is called with the run and its `surroundings`. `how` is what `prepared`
+    takes. Raises ConfigError, SourceError, StoreError; and KeyboardInterrupt when
+    the end was asked for twice.
     """
-    from shadowdiff.cli.replay import asked_for, how_asked, prepared
+    from shadowdiff.cli.carrying import built, check_cap, prepared
     from shadowdiff.replay.coming import Ears
 
     require_writable(output.output)
     ears = Ears()
     invocation.ending = Ending(ears.wake)
-    sides, config = asked_for(invocation, options)
-    replay, config = prepared(invocation, sides, _from_now_on(invocation, config), **how_asked(options))
-    run = replay.start_with(config, ())
+    contenders, config = built(invocation, sides, _from_now_on(invocation, config))
+    check_cap(config, contenders, how["max_usd"])
+    replay = prepared(invocation, contenders, **how)
+    run = replay.start(config, ())
     if not _is_streamed(output):
-        run = _carried_out(invocation, replay, run, following, ears)
-        write_run(run, invocation, output)
-        return run
+        finished = _carried_out(invocation, replay, run, following, ears)
+        return finished, partial(write_run, invocation=invocation, options=output)
     with opened(None) as out:
         page = _Page(run, invocation, output, out)
-        run = _carried_out(invocation, replace(replay, on_stored=page.add), run, following, ears)
-        page.end(run)
-    return run
+        return _carried_out(invocation, replace(replay, on_stored=page.add), run, following, ears), page.end
 
 
 def _from_now_on(invocation: Invocation, config: RunConfig) -> RunConfig:
@@ -154,7 +165,7 @@ def _from_now_on(invocation: Invocation, config: RunConfig) -> RunConfig:
 
 
 def _carried_out(invocation: Invocation, replay: Replay, run: Run, options: FollowOptions, ears: Ears) -> Run:
-    from shadowdiff.cli.replay import carrying_out
+    from shadowdiff.cli.carrying import carrying_out
     from shadowdiff.render.sessions import counted
     from shadowdiff.replay.coming import Coming
     from shadowdiff.replay.follow import Following
@@ -216,15 +227,17 @@ class _Page:
 
     def add(self, session_ids: Sequence[str]) -> None:
         """Write these sessions, which are stored."""
-        chosen = shown(self._run, self._invocation.store, self._output, session_ids)
+        chosen = chosen_outcomes(self._run, self._invocation.store, self._output, session_ids)
         try:
             for outcome in with_texts(self._run, self._invocation, chosen):
                 self._stream.add(outcome)
             self._out.flush()
         except BrokenPipeError:
+            write_to_nobody()
             if self._invocation.ending is not None:
                 self._invocation.ending.ask()
 
-    def end(self, run: Run) -> None:
+    def end(self, run: Run, surroundings: Surroundings) -> None:
         """Write what stands at the end."""
-        self._stream.end(run)
+        with opened(None):
+            self._stream.end(run, surroundings.gates)

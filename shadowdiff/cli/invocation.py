@@ -29,7 +29,8 @@ class Invocation:
     config_file: Path | None = None
     embedded_only: bool = False
     """Whatever is configured, use the embedded server: the sample must never be written into somebody's production."""
-
+    is_patient: bool = True
+    """Whether a database that goes away is waited for; not where somebody sits before the screen and can ask again."""
     ending: Ending | None = None
     """Where set before anything is opened, a lost database is waited for until this end is asked for."""
 
@@ -122,7 +123,7 @@ class Invocation:
         from shadowdiff.retry import Retries
 
         if url not in self._patience:
-            how: dict[str, Any] = {"retry_for": self.settings.limits.retry_for}
+            how: dict[str, Any] = {"retry_for": self.settings.limits.retry_for if self.is_patient else 0.0}
             if self.ending is not None:
                 how = {"retry_for": math.inf, "sleep": self.ending.pause, "is_over": self.ending.is_asked}
             self._patience[url] = Retries(on_wait=diagnostics.warning, **how)

@@ -22,11 +22,17 @@ COMMANDS = {
     "replay": "shadowdiff.cli.replay",
     "runs": "shadowdiff.cli.runs",
     "show": "shadowdiff.cli.show",
+    "review": "shadowdiff.cli.review",
+    "nightly": "shadowdiff.cli.nightly",
+    "history": "shadowdiff.cli.history",
+    "compare": "shadowdiff.cli.compare",
+    "bless": "shadowdiff.cli.bless",
     "load": "shadowdiff.cli.load",
     "export": "shadowdiff.cli.export",
     "optimize": "shadowdiff.cli.optimize",
     "rerankers": "shadowdiff.cli.rerankers",
     "cache": "shadowdiff.cli.cache",
+    "prune": "shadowdiff.cli.prune",
     "db": "shadowdiff.cli.db",
 }
 
@@ -55,7 +61,7 @@ Examples:
 
 \b
 Exit codes: 0 done, differences or not · 1 a gate was crossed · 2 usage or configuration
-3 source or store unreachable · 4 too many turns failed · 130 interrupted"""
+3 source or store unreachable · 4 too many turns failed · 5 a report was not delivered · 130 interrupted"""
 
 
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

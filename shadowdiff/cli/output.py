@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -20,6 +20,7 @@ from shadowdiff.render.formats import FORMATS, renderer_for
 
 if TYPE_CHECKING:
     from shadowdiff.cli.invocation import Invocation
+    from shadowdiff.nights import Surroundings
     from shadowdiff.protocols import Renderer
     from shadowdiff.records import SessionOutcome
     from shadowdiff.runs import Run
@@ -43,25 +44,33 @@ class OutputOptions:
     full_rankings: bool = False
 
 
+PLACE_OPTIONS = (
+    click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout."),
+    click.option("--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's."),
+    click.option(
+        "--color",
+        type=click.Choice(("auto", "always", "never")),
+        default="auto",
+        show_default=True,
+        help="Colour; auto: on a terminal without NO_COLOR.",
+    ),
+)
+
+
+def place_options(function: F) -> F:
+    """Add where to write, how wide and in which colours: `output`, `width` and `color`."""
+    for option in reversed(PLACE_OPTIONS):
+        function = option(function)
+    return function
+
+
 def output_options(function: F) -> F:
     """Add the options that OutputOptions collects."""
     options = (
         click.option(
             "--format", type=click.Choice(FORMATS), default="terminal", show_default=True, help="What to write."
         ),
-        click.option(
-            "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout."
-        ),
-        click.option(
-            "--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's."
-        ),
-        click.option(
-            "--color",
-            type=click.Choice(("auto", "always", "never")),
-            default="auto",
-            show_default=True,
-            help="Colour; auto: on a terminal without NO_COLOR.",
-        ),
+        *PLACE_OPTIONS,
         click.option(
             "--only-changed", is_flag=True, help="Leave out turns on which every side surfaced the same entries."
         ),
@@ -84,17 +93,33 @@ def taken(options: dict[str, Any]) -> OutputOptions:
     return OutputOptions(**{name: options.pop(name) for name in OutputOptions.__slots__})
 
 
-def write_run(run: Run, invocation: Invocation, options: OutputOptions) -> None:
-    """Render a stored run, with texts from the source where the store has none.
+def summed_run(invocation: Invocation, name: str) -> Run:
+    """A stored run with its summary, made now where the run did not come to its end. Raises ConfigError."""
+    found = invocation.store.get(name)
+    if found.summary is not None:
+        return found
+    from shadowdiff.replay.results import summarise
 
-    Raises ConfigError when the file cannot be written.
+    return replace(found, summary=summarise(found, invocation.store))
+
+
+def write_run(
+    run: Run,
+    invocation: Invocation,
+    options: OutputOptions,
+    surroundings: Surroundings | None = None,
+    session_ids: Sequence[str] | None = None,
+) -> None:
+    """Render a stored run, or these of its sessions, and what stands beside it; texts from the source if need be.
+
+    Raises ConfigError when the file cannot be written, or the run has not replayed a session.
     """
     with opened(options.output) as out:
-        chosen = _chosen(run, invocation.store, options)
-        chosen_renderer(options, out).render(run, with_texts(run, invocation, chosen), out)
+        chosen = chosen_outcomes(run, invocation.store, options, session_ids)
+        chosen_renderer(options, out, surroundings).render(run, with_texts(run, invocation, chosen), out)
 
 
-def chosen_renderer(options: OutputOptions, out: TextIO) -> Renderer:
+def chosen_renderer(options: OutputOptions, out: TextIO, surroundings: Surroundings | None = None) -> Renderer:
     """The renderer of the chosen format, as wide and as colourful as `out` is."""
     return renderer_for(
         options.format,
@@ -102,6 +127,7 @@ def chosen_renderer(options: OutputOptions, out: TextIO) -> Renderer:
         color=colored(options.color, out),
         full_rankings=options.full_rankings,
         only_changed=options.only_changed,
+        surroundings=surroundings,
     )
 
 
@@ -119,31 +145,28 @@ def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutco
         diagnostics.warning(warning)
 
 
-def _chosen(run: Run, store: RunStore, options: OutputOptions) -> Iterator[SessionOutcome]:
-    return shown(run, store, options, _by_contrast(run, store) if options.sort == "contrast" else None)
-
-
-def shown(
-    run: Run, store: RunStore, options: OutputOptions, session_ids: Sequence[str] | None
+def chosen_outcomes(
+    run: Run, store: RunStore, options: OutputOptions, session_ids: Sequence[str] | None = None
 ) -> Iterator[SessionOutcome]:
-    """Outcomes of these sessions, or of all in the run's order, less what is not to be seen."""
+    """The sessions of a stored run, all or these, that the options ask for, in the order that they ask for."""
     from shadowdiff.diff import only_changed
     from shadowdiff.replay.results import outcomes
 
-    for outcome in outcomes(run, store, session_ids):
+    wanted = list(dict.fromkeys(session_ids)) if session_ids else None
+    ordered = _by_contrast(run, store, wanted) if options.sort == "contrast" else wanted
+    for outcome in outcomes(run, store, ordered):
         kept = only_changed(outcome) if options.only_changed else outcome
         if kept is not None:
             yield kept
 
 
-def _by_contrast(run: Run, store: RunStore) -> list[str]:
+def _by_contrast(run: Run, store: RunStore, session_ids: Sequence[str] | None) -> list[str]:
     """Session ids, most different first; one key per session in memory, no more."""
     from shadowdiff.diff import contrast
     from shadowdiff.replay.results import outcomes
 
-    keys = [
-        (contrast(outcome), place, outcome.session.session_id) for place, outcome in enumerate(outcomes(run, store))
-    ]
+    found = enumerate(outcomes(run, store, session_ids))
+    keys = [(contrast(outcome), place, outcome.session.session_id) for place, outcome in found]
     return [session_id for _, _, session_id in sorted(keys)]
 
 
@@ -203,8 +226,13 @@ def _pipe_may_close() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write_to_nobody()
         raise click.exceptions.Exit(ExitCode.DONE) from None
+
+
+def write_to_nobody() -> None:
+    """Nobody reads stdout any more: what is still written there goes nowhere, and fails no more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def umask() -> int:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shadowdiff.cli.carrying import (
+    SideOptions,
+    built,
+    refuse_cap,
+    refuse_too_many_failures,
+    replay_sessions,
+    resume_run,
+    stored_run,
+)
 from shadowdiff.cli.follow import follow, follow_options, followed
+from shadowdiff.cli.gating import Gate, asked_gate, gate_options, refusing_crossed
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import OutputOptions, output_options, taken, write_run
 from shadowdiff.cli.pooling import pool_options
 from shadowdiff.cli.when import When
-from shadowdiff.errors import ConfigError, DatabaseError, SpendingCapError, StoreError, TooManyFailuresError
+from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
     from shadowdiff.records import Window
-    from shadowdiff.replay.execute import Replay
-    from shadowdiff.replay.sides import Contender
-    from shadowdiff.runs import Run, RunConfig, RunSummary
+    from shadowdiff.runs import Run, RunConfig
 
 DEFAULT_LAST = 10
 DEFAULT_BASELINE = "cosine"
@@ -35,6 +41,7 @@ Examples:
   shadowdiff replay --last 50 -A v3 -B v4 --production v3
   shadowdiff replay --last 10 -A run:before.trec -B run:after.trec
   shadowdiff replay --last 1000 -A v3 -B managed --dry-run
+  shadowdiff replay --last 200 --gate 'mean_overlap.B >= 0.7' --gate 'failed_share <= 2%'
   shadowdiff replay --follow --idle 10m -A v3 -B v4 --only-changed
   shadowdiff replay --resume 20261120-0214"""
 
@@ -51,21 +58,6 @@ class SideNumber(click.ParamType[tuple[str, float]]):
             return label.strip().upper(), float(number) if separator else self.fail("no '='", param, ctx)
         except ValueError:
             self.fail(f"{value!r} is not SIDE=NUMBER, such as B=0.2", param, ctx)
-
-
-@dataclass(frozen=True, slots=True)
-class SideOptions:
-    """Which rerankers play."""
-
-    baseline: str
-    others: tuple[str, ...]
-    min_scores: Mapping[str, float] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
-    """Short names beside those of shadowdiff.toml."""
-    production: str | None = None
-    """The side that is production's, as the command line says."""
-    configured_production: str | None = None
-    """The same, as shadowdiff.toml says."""
 
 
 @click.command("replay", epilog=EPILOG)
@@ -121,6 +113,7 @@ class SideOptions:
 @click.option("--resume", metavar="RUN", help="Go on with an interrupted run; its selection and sides stand.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: ask again for the turns that a side failed on.")
 @follow_options
+@gate_options
 @output_options
 @click.pass_obj
 def command(invocation: Invocation, /, resume: str | None, max_failures: float | None, **options: Any) -> None:
@@ -130,7 +123,7 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
     Without -A and -B: the sides of [replay] in shadowdiff.toml, else cosine against bm25.
     Everything is stored: `shadowdiff show latest` renders the run again.
     """
-    output = taken(options)
+    output, gate = taken(options), asked_gate(invocation, options)
     following = followed(options, output, resume)
     if options["retry_failed"] and not resume:
         raise ConfigError("--retry-failed goes with --resume RUN: it asks again for that run's failed turns")
@@ -138,47 +131,26 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
         _dry_run(invocation, resume, options, output)
         return
     if following:
-        run = follow(invocation, options, following, output)
+        run, write = follow(invocation, *_asked_for(invocation, options, gate), following, output, **_how(options))
     else:
-        run = _resumed(invocation, resume, options) if resume else _started(invocation, options)
-        write_run(run, invocation, output)
-    refuse_cap(run, options["max_usd"], invocation)
-    refuse_too_many_failures(run, max_failures)
+        run = _resumed(invocation, resume, options, gate) if resume else _started(invocation, options, gate)
+        write = partial(write_run, invocation=invocation, options=output)
+    surroundings = gate.judged(run)
+    with refusing_crossed(surroundings.gates):
+        write(run, surroundings=surroundings)
+        refuse_cap(run, options["max_usd"], invocation)
+        refuse_too_many_failures(run, max_failures)
 
 
-def replay_sessions(invocation: Invocation, sides: SideOptions, config: RunConfig, **how: Any) -> Run:
-    """Build the sides, replay, and return the finished run. `how`: no_cache, latency_turns, max_usd."""
-    replay, config = prepared(invocation, sides, config, **how)
-    return _finished(invocation, replay, replay.start(config))
+def _started(invocation: Invocation, options: dict[str, Any], gate: Gate) -> Run:
+    return replay_sessions(invocation, *_asked_for(invocation, options, gate), **_how(options))
 
 
-def prepared(invocation: Invocation, sides: SideOptions, config: RunConfig, **how: Any) -> tuple[Replay, RunConfig]:
-    """What carries a run out, and the configuration with what is known of the sides; `how` as for replay_sessions."""
-    contenders, config = _built(invocation, sides, config)
-    _check_cap(config, contenders, how.get("max_usd"))
-    return _replay(invocation, contenders, **how), config
-
-
-def _built(invocation: Invocation, sides: SideOptions, config: RunConfig) -> tuple[tuple[Contender, ...], RunConfig]:
-    """The sides, and the configuration with what is known of them."""
-    from shadowdiff.replay.sides import build_sides, with_prices, with_production
-
-    names = {**invocation.settings.rerankers, **sides.names}
-    settings = invocation.settings
-    how_built = (settings.privacy, settings.providers, settings.text_cache)
-    contenders = build_sides(sides.baseline, sides.others, names, sides.min_scores, *how_built)
-    said = {"asked": sides.production, "configured": sides.configured_production}
-    config = with_production(config, contenders, names, **said)
-    return contenders, with_prices(config, contenders, settings.prices)
-
-
-def _started(invocation: Invocation, options: dict[str, Any]) -> Run:
-    return replay_sessions(invocation, *asked_for(invocation, options), **how_asked(options))
-
-
-def asked_for(invocation: Invocation, options: dict[str, Any]) -> tuple[SideOptions, RunConfig]:
-    """Sides and configuration as the command line and shadowdiff.toml say."""
-    return _sides(invocation, options), _config(invocation, options)
+def _asked_for(invocation: Invocation, options: dict[str, Any], gate: Gate) -> tuple[SideOptions, RunConfig]:
+    """Sides and configuration as the command line and shadowdiff.toml say. Raises ConfigError."""
+    sides, config = _sides(invocation, options), _config(invocation, options)
+    gate.check_sides(1 + len(sides.others))
+    return sides, config
 
 
 def _config(invocation: Invocation, options: dict[str, Any]) -> RunConfig:
@@ -195,21 +167,8 @@ def _config(invocation: Invocation, options: dict[str, Any]) -> RunConfig:
     )
 
 
-def how_asked(options: dict[str, Any]) -> dict[str, Any]:
-    """How the run is to be carried out."""
+def _how(options: dict[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in ("no_cache", "latency_turns", "max_usd")}
-
-
-def _check_cap(config: RunConfig, contenders: tuple[Contender, ...], max_usd: float | None) -> None:
-    """A cap that cannot be kept is refused before anything is sent."""
-    from shadowdiff.replay.sides import asking_parts
-
-    unpriced = [c.side for c in contenders if asking_parts(c.reranker) and c.side.label not in config.prices]
-    if max_usd is not None and unpriced:
-        raise ConfigError(
-            f"--max-usd needs a price for every side that asks a provider, and {unpriced[0].name!r} has none; "
-            f'add [prices."{unpriced[0].name}"] to shadowdiff.toml'
-        )
 
 
 def _sides(invocation: Invocation, options: dict[str, Any]) -> SideOptions:
@@ -251,140 +210,15 @@ def _dry_run(invocation: Invocation, resume: str | None, options: dict[str, Any]
     if options["retry_failed"]:
         raise ConfigError("--dry-run does not know what --retry-failed would ask for; leave one of them out")
     if resume:
-        run, contenders = _stored_run(invocation, resume, retry_failed=False)
+        run, contenders = stored_run(invocation, resume, retry_failed=False)
         config, session_ids = run.config, invocation.store.pending(run.run_id)
     else:
-        contenders, config = _built(invocation, *asked_for(invocation, options))
+        contenders, config = built(invocation, _sides(invocation, options), _config(invocation, options))
         session_ids = selected_sessions(invocation.source, config.window)
     how = {name: options[name] for name in ("no_cache", "max_usd")}
     show_forecast(invocation, contenders, config, session_ids, output, **how)
 
 
-def _resumed(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
-    retry_failed = options["retry_failed"]
-    run, contenders = _stored_run(invocation, name, retry_failed=retry_failed)
-    _check_cap(run.config, contenders, options["max_usd"])
-    replay = _replay(invocation, contenders, **how_asked(options))
-    replay.loading.begin(contenders)
-    return _finished(invocation, replay, run, retry_failed=retry_failed)
-
-
-def _stored_run(invocation: Invocation, name: str, *, retry_failed: bool) -> tuple[Run, tuple[Contender, ...]]:
-    """A run that can go on, and its sides."""
-    from shadowdiff.replay.sides import rebuild_sides
-    from shadowdiff.runs import RunStatus
-
-    run, settings = invocation.store.get(name), invocation.settings
-    if run.status is RunStatus.DONE and not retry_failed:
-        raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
-    how_built = (settings.privacy, settings.providers, settings.text_cache)
-    return run, rebuild_sides(run, settings.rerankers, *how_built)
-
-
-def _replay(
-    invocation: Invocation,
-    contenders: tuple[Contender, ...],
-    *,
-    no_cache: bool,
-    latency_turns: int,
-    max_usd: float | None = None,
-) -> Replay:
-    from shadowdiff import diagnostics
-    from shadowdiff.privacy import NO_REDACTION, redactor
-    from shadowdiff.replay.execute import Replay
-    from shadowdiff.replay.sides import Loading
-
-    privacy = invocation.settings.privacy
-    return Replay(
-        contenders=contenders,
-        source=invocation.source,
-        store=invocation.store,
-        use_cache=not no_cache,
-        loading=Loading() if no_cache else Loading(invocation.store.has_scores),
-        redact_stored=redactor(privacy) if privacy.redact_stored else NO_REDACTION,
-        latency_turns=latency_turns,
-        max_usd=max_usd,
-        on_warning=diagnostics.warning,
-    )
-
-
-def _finished(invocation: Invocation, replay: Replay, run: Run, *, retry_failed: bool = False) -> Run:
-    from shadowdiff import diagnostics
-
-    with carrying_out(invocation, run), diagnostics.replay_progress() as on_progress:
-        return replace(replay, on_progress=on_progress).finish(run, retry_failed=retry_failed)
-
-
-@contextmanager
-def carrying_out(invocation: Invocation, run: Run) -> Iterator[None]:
-    """Hold the run; where it is cut short, say how it can go on."""
-    from shadowdiff import diagnostics
-
-    try:
-        with invocation.store.carrying_out(run.run_id):
-            yield
-    except (KeyboardInterrupt, DatabaseError):
-        diagnostics.warning(
-            f"{_stored(invocation, run)} stored as run {run.run_id}; go on with: shadowdiff replay --resume "
-            f"{run.run_id}, or see them with: shadowdiff show {run.run_id}"
-        )
-        raise
-    finally:
-        _tell_approximate(invocation)
-
-
-def _tell_approximate(invocation: Invocation) -> None:
-    """Pools that are not certain to hold the very nearest entries are never passed off as if they were."""
-    from shadowdiff import diagnostics
-
-    orgs = sorted(invocation.source.approximate_orgs)
-    if orgs:
-        others = f" and {len(orgs) - 1} more" if len(orgs) > 1 else ""
-        diagnostics.warning(
-            f"pools of org {orgs[0]!r}{others} come from an approximate index (HNSW), which may miss some of the "
-            "nearest entries; all sides rank the same pools"
-        )
-
-
-def _stored(invocation: Invocation, run: Run) -> str:
-    """How much of a run that was cut short can be had again."""
-    try:
-        done, planned = invocation.store.progress(run.run_id)
-    except StoreError:
-        return "the sessions that were replayed are"
-    return f"{done} of {planned} sessions are"
-
-
-def refuse_cap(run: Run, max_usd: float | None, invocation: Invocation) -> None:
-    """Raise SpendingCapError when the run stopped at its cap: after it was rendered, so that nothing is lost."""
-    from shadowdiff.runs import RunStatus
-
-    if max_usd is not None and run.status is RunStatus.INTERRUPTED:
-        raise SpendingCapError(
-            f"stopped before providers cost more than --max-usd {max_usd:g}; {_stored(invocation, run)} stored; "
-            f"go on with: shadowdiff replay --resume {run.run_id} --max-usd MORE"
-        )
-
-
-def refuse_too_many_failures(run: Run, max_failures: float | None) -> None:
-    """Raise TooManyFailuresError when the run means too little: after it was rendered, so that nothing is lost."""
-    summary = run.summary
-    if summary is None or not summary.turns:
-        return
-    silent = [label for label, side in summary.sides.items() if not side.ranked_turns]
-    if silent:
-        raise TooManyFailuresError(
-            f"side {silent[0]} failed on all {summary.turns} turns: {_reason(run, summary, silent[0])}"
-        )
-    share = summary.failed_turns / summary.turns
-    if max_failures is not None and share > max_failures:
-        raise TooManyFailuresError(
-            f"{summary.failed_turns} of {summary.turns} turns failed ({share:.1%}), "
-            f"more than --max-failures {max_failures:.1%}"
-        )
-
-
-def _reason(run: Run, summary: RunSummary, label: str) -> str:
-    spec = next(side.spec for side in run.sides if side.label == label)
-    unpooled = f"{summary.unpooled_turns} of the turns have no recorded pool; " if summary.unpooled_turns else ""
-    return f"{unpooled}{spec}; the reasons stand beside each turn: shadowdiff show {run.run_id}"
+def _resumed(invocation: Invocation, name: str, options: dict[str, Any], gate: Gate) -> Run:
+    gate.check_sides(len(invocation.store.get(name).sides))
+    return resume_run(invocation, name, retry_failed=options["retry_failed"], **_how(options))

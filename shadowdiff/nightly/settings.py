@@ -44,6 +44,8 @@ class NightlySettings:
     s3_endpoint: str | None = None
     s3_region: str | None = None
     s3_profile: str | None = None
+    s3_allow_plain_http: bool = False
+    """Whether `s3_endpoint` may be plain http to another machine than this."""
     webhook_env: str | None = None
     """Name of the environment variable that holds the webhook's URL, which is a secret."""
     report_url: str | None = None
@@ -54,6 +56,8 @@ class NightlySettings:
     """How far before its watermark a night looks for sessions that were still open then."""
     idle: timedelta = timedelta(minutes=30)
     """A session whose last turn is younger than this is still open, and left to the next night."""
+    delivery_timeout: timedelta | None = None
+    """What one delivery may take, with all its attempts; None: S3 and the webhook have limits of their own."""
     orgs: tuple[str, ...] = ()
     sample: int | None = None
     """Draw this many of a night's sessions."""
@@ -77,7 +81,7 @@ def nightly_settings(section: Mapping[str, Any], base: Path) -> NightlySettings:
     """[nightly], whose kinds of values are checked already; paths count from `base`."""
     given: dict[str, Any] = {}
     for key, value in section.items():
-        if key in ("first", "overlap", "idle"):
+        if key in ("first", "overlap", "idle", "delivery_timeout"):
             given[key] = timedelta(seconds=seconds(value) or 0.0)
         elif key == "directory":
             given[key] = (base / Path(value).expanduser()).absolute()

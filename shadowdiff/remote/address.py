@@ -48,8 +48,8 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _split(url: str) -> SplitResult:
-    """The URL's parts. What may hold a password is not quoted."""
+def http_parts(url: str) -> SplitResult | None:
+    """The parts of an http or https URL; None where it is none that could be asked."""
     import httpx
 
     try:
@@ -57,11 +57,17 @@ def _split(url: str) -> SplitResult:
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
         httpx.URL(url)
     except (ValueError, httpx.InvalidURL):
-        usable = False
+        return None
+    return parts if usable and url.isprintable() and " " not in url else None
+
+
+def _split(url: str) -> SplitResult:
+    """The URL's parts. What may hold a password is not quoted."""
+    parts = http_parts(url)
     shown = re.split("[?#]", url)[0]
     if "@" in url:
         raise ConfigError("a provider's URL holds no user and no password: keys are read from the environment only")
-    if not usable or not url.isprintable() or " " in url:
+    if parts is None:
         raise ConfigError(f"{shown!r} is no URL of a provider: write http(s)://HOST[:PORT][/PATH]")
     if parts.query or parts.fragment:
         raise ConfigError(f"{shown}: a provider's URL ends with its path, without ? and #")

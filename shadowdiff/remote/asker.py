@@ -215,9 +215,7 @@ class Exchange:
         if attempts > self._asker.settings.retries:
             raise self._told(error, attempts, began)
         if seconds >= self.left:
-            raise self._told(
-                error, attempts, began, f", and the turn's deadline leaves no time to wait {seconds:.1f} s"
-            )
+            raise self._told(error, attempts, began, f", and the deadline leaves no time to wait {seconds:.1f} s")
         self._waiting(lambda: self._asker.pause(seconds))
 
     def _told(self, error: ThrottledError | TransientError, attempts: int, began: float, why: str = "") -> RemoteError:

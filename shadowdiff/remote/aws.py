@@ -1,4 +1,4 @@
-"""Calls to Bedrock: boto3 checks, signs and reads them; they travel over our own lines, which can be cut.
+"""Calls to AWS services: boto3 checks, signs and reads them; they travel over our own lines, which can be cut.
 
     bedrock = Bedrock("bedrock-agent-runtime", place, settings, name="bedrock")
     answer = bedrock.call("rerank", within=exchange.left, queries=…, sources=…)
@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +22,7 @@ from typing import Any
 
 from shadowdiff.errors import ConfigError, RemoteError, TransientError, first_line
 from shadowdiff.remote.address import checked_address
-from shadowdiff.remote.aws_errors import error_of, failures
+from shadowdiff.remote.aws_errors import BEDROCK, Advice, error_of, failures
 from shadowdiff.remote.http import MOST_BYTES
 from shadowdiff.remote.lines import Line, Lines
 from shadowdiff.remote.secrets import Secret
@@ -32,6 +32,8 @@ BEARER = "AWS_BEARER_TOKEN_BEDROCK"
 """boto3 takes a Bedrock API key from it, for InvokeModel and Converse."""
 AT_HAND = frozenset({"env", "shared-credentials-file", "config-file", "sso"})
 """Providers of credentials that botocore can look into without opening a connection."""
+PIECE = 2**20
+"""Bytes sent at a time of what is read while it is sent."""
 OURS = frozenset({"content-length", "content-encoding", "transfer-encoding"})
 """Headers that say how an answer travelled, and not what it is."""
 
@@ -80,16 +82,30 @@ def credentials_at_hand(service: str, place: Place) -> str | None:
     return None
 
 
-class Bedrock:
-    """One side's way to a Bedrock service in one place. For several threads."""
+class AwsService:
+    """The way to one AWS service in one place. For several threads."""
 
-    def __init__(self, service: str, place: Place, settings: ProviderSettings, *, name: str) -> None:
+    def __init__(
+        self,
+        service: str,
+        place: Place,
+        settings: ProviderSettings,
+        *,
+        name: str,
+        said: str,
+        advice: Advice = BEDROCK,
+        client: Mapping[str, Any] | None = None,
+    ) -> None:
         """`service` is boto3's name of it; `name` the table [providers.NAME] that `settings` come from.
 
-        Opens no connection. Raises ConfigError for a `url` that may not be asked.
+        `said` is what is asked, in words for a person; `client`, options of botocore's
+        Config. Opens no connection. Raises ConfigError for a `url` that may not be asked.
         """
         self.service = service
         self.place = place
+        self.said = said
+        self._advice = advice
+        self._options = client or {}
         self._settings = settings
         self._name = name
         self._lock = threading.Lock()
@@ -99,11 +115,6 @@ class Bedrock:
         self._proven = False
         if settings.url:
             checked_address(settings.url, settings, name)
-
-    @property
-    def said(self) -> str:
-        """What is asked, in words for a person."""
-        return f"Bedrock in {self.place.region}"
 
     def prepare(self) -> None:
         """Make the client and look for credentials, so that no call has to wait for either. Raises ConfigError."""
@@ -155,7 +166,8 @@ class Bedrock:
         from botocore.exceptions import BotoCoreError
 
         settings, session = self._settings, _session(self.place)
-        config = Config(retries={"mode": "standard", "total_max_attempts": 1})  # the asker's are the only retries
+        once = {"mode": "standard", "total_max_attempts": 1}  # the asker's are the only retries
+        config = Config(retries=once, **self._options)
         try:
             client = session.client(self.service, endpoint_url=settings.url, config=config)
         except (BotoCoreError, ValueError) as error:
@@ -176,7 +188,7 @@ class Bedrock:
         sent = line.client.build_request(
             request.method,
             request.url,
-            content=request.body,
+            content=_content(request.body),
             headers={name: _text(value) for name, value in request.headers.items()},
             timeout=httpx.Timeout(self._settings.read_timeout, connect=connect),
             extensions={"trace": line.trace},
@@ -207,7 +219,7 @@ class Bedrock:
         if line.is_cut:
             said = f"{self.said} gave no whole answer in the {within:.1f} s that were left"
             return TransientError(said, said)
-        return error_of(self.said, error, proven=self._proven)
+        return error_of(self.said, error, proven=self._proven, advice=self._advice)
 
     def _stopped(self) -> RemoteError:
         said = f"{self.said} is asked nothing more: this side was stopped"
@@ -221,6 +233,14 @@ class Bedrock:
         for value in (*values, os.environ.get(BEARER)):
             if value:
                 Secret(value)
+
+
+class Bedrock(AwsService):
+    """One side's way to a Bedrock service in one place. For several threads."""
+
+    def __init__(self, service: str, place: Place, settings: ProviderSettings, *, name: str) -> None:
+        """As for AwsService."""
+        super().__init__(service, place, settings, name=name, said=f"Bedrock in {place.region}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +266,11 @@ def _service_models() -> Any:
     from botocore.loaders import create_loader
 
     return create_loader()
+
+
+def _content(body: Any) -> bytes | Iterator[bytes] | None:
+    """What is sent: bytes, or what botocore reads piece by piece to add a checksum behind it."""
+    return body if body is None or isinstance(body, bytes) else iter(lambda: body.read(PIECE), b"")
 
 
 def _text(value: str | bytes) -> str:

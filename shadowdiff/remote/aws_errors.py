@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from shadowdiff.errors import RefusedError, RemoteError, ThrottledError, TransientError
@@ -74,6 +75,18 @@ REFUSED = {
     "RequestExpired": CREDENTIALS + "; if they are right, set this machine's clock",
 }
 """With what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a person can do about a call that a service refuses."""
+
+    by_code: Mapping[str, str]
+    """Or by status, in digits, for whatever else comes with it."""
+    otherwise: str
+
+
+BEDROCK = Advice(REFUSED, REQUEST)
 INVALID = ("ValidationException", "ValidationError")
 """Of which some concern the one request."""
 KINDS: Mapping[str, type[RemoteError]] = (
@@ -97,7 +110,7 @@ def failures() -> tuple[type[Exception], ...]:
     return (BotoCoreError, ClientError, httpx.HTTPError, OSError, RemoteError)
 
 
-def error_of(where: str, error: Any, *, proven: bool) -> RemoteError:
+def error_of(where: str, error: Any, *, proven: bool, advice: Advice = BEDROCK) -> RemoteError:
     """The error of ours that one of `failures` is; `where` is what was asked, in words.
 
     `proven`: a request of the same form has been answered before, so that one that
@@ -106,26 +119,26 @@ def error_of(where: str, error: Any, *, proven: bool) -> RemoteError:
     from botocore.exceptions import BotoCoreError, ClientError
 
     if isinstance(error, ClientError):
-        return _answered(where, error.response, proven)
+        return _answered(where, error.response, proven, advice)
     if isinstance(error, BotoCoreError):
         return _unsent(where, error)
     return error_from(where, error)
 
 
-def _answered(where: str, response: Mapping[str, Any], proven: bool) -> RemoteError:
+def _answered(where: str, response: Mapping[str, Any], proven: bool, advice: Advice) -> RemoteError:
     """AWS has answered, with an error."""
     told, rest = response.get("Error", {}), response.get("ResponseMetadata", {})
     code, status = str(told.get("Code") or ""), int(rest.get("HTTPStatusCode") or 0)
     kind = KINDS.get(code) or _by_status(status)
-    plain = f"{where} answers {code if code in KINDS else status}"
+    plain = f"{where} answers {code if code in KINDS or code in advice.by_code else status}"
     words = line(str(told.get("Message") or ""))
     message = f"{plain}: {words}" if words else plain
     if code in INVALID and (proven or TOO_LONG.search(words)):
         return RemoteError(message, plain)
     if issubclass(kind, ThrottledError | TransientError):
         return kind(message, plain, retry_after(rest.get("HTTPHeaders", {})))
-    advice = f"; {REFUSED.get(code, REQUEST)}"
-    return kind(message + advice, plain + advice)
+    to_do = f"; {advice.by_code.get(code) or advice.by_code.get(str(status), advice.otherwise)}"
+    return kind(message + to_do, plain + to_do)
 
 
 def _by_status(status: int) -> type[RemoteError]:

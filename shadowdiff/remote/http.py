@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from shadowdiff.errors import RemoteError, TransientError
-from shadowdiff.remote.address import checked_address
+from shadowdiff.remote.address import Address, checked_address
 from shadowdiff.remote.lines import Line, Lines
 from shadowdiff.remote.outcomes import error_from, error_of
 from shadowdiff.remote.settings import ProviderSettings
@@ -30,68 +30,50 @@ TURN_FAILS = frozenset({413})
 """Statuses that say something of the one request."""
 
 
-class HttpCaller:
-    """One side's connections to one base URL. For several threads."""
+class HttpHost:
+    """Requests to one host, each within its time, over lines that can be cut. For several threads."""
 
     def __init__(
         self,
-        base_url: str,
-        headers: Mapping[str, str],
+        address: Address,
         settings: ProviderSettings,
         *,
-        name: str,
         turn_fails: Set[int] = TURN_FAILS,
         most_bytes: int = MOST_BYTES,
     ) -> None:
-        """`name` is the table [providers.NAME] that `settings` come from; headers may hold secrets.
-
-        `turn_fails`: statuses that concern only the request at hand, where others of
-        their kind stop the side. Opens no connection. Raises ConfigError for a URL
-        that may not be asked.
-        """
-        self.address = checked_address(base_url, settings, name)
-        self._headers = {**headers, "content-type": "application/json", "accept": "application/json"}
+        """`turn_fails`: statuses that concern only the request at hand. Opens no connection."""
+        self.address = address
         self._settings = settings
         self._turn_fails = turn_fails
         self._most_bytes = most_bytes
-        self._lines = Lines(tls=self.address.tls, proxies=not self.address.loopback)
+        self._lines = Lines(tls=address.tls, proxies=not address.loopback)
 
-    def post(self, path: str, body: Any, within: float | None = None, kind: type[Any] = dict) -> Any:
-        """The answer's JSON, which is of `kind`: dict or list.
+    def answer(
+        self, method: str, path: str, headers: Mapping[str, str], content: bytes | None, seconds: float
+    ) -> tuple[httpx.Headers, bytes]:
+        """Headers and body of a good answer, which has come whole within so many seconds.
 
-        `path` begins with a slash or is empty. The whole answer must have come
-        `within` so many seconds; None: within a turn's deadline. Raises RemoteError
-        and its subclasses.
+        `path` goes on from the address. Raises RemoteError and its subclasses.
         """
-        return self._asked("POST", path, encoded(body), within, kind)
-
-    def get(self, path: str, within: float | None = None, kind: type[Any] = dict) -> Any:
-        """The same without a body: what a server tells of itself."""
-        return self._asked("GET", path, None, within, kind)
-
-    def close(self) -> None:
-        """End what is under way; every call from now on fails."""
-        self._lines.close()
-
-    def _asked(self, method: str, path: str, content: bytes | None, within: float | None, kind: type[Any]) -> Any:
-        seconds = self._settings.turn_deadline if within is None else within
         if self._lines.closed:
             raise self._stopped()
         with self._lines.line() as line, self._told(line, seconds), line.limited(seconds):
-            answer = self._sent(line, (method, path, content), seconds)
-        return self._parsed(*answer, kind)
+            request = line.client.build_request(
+                method,
+                self.address.base + path,
+                content=content,
+                headers=dict(headers),
+                timeout=self._timeout(seconds),
+                extensions={"trace": line.trace},
+            )
+            return self._sent(line, request)
 
-    def _sent(self, line: Line, asked: tuple[str, str, bytes | None], seconds: float) -> tuple[httpx.Headers, bytes]:
+    def close(self) -> None:
+        """End what is under way; every request from now on fails."""
+        self._lines.close()
+
+    def _sent(self, line: Line, request: httpx.Request) -> tuple[httpx.Headers, bytes]:
         """Headers and body of a good answer; other ones are raised."""
-        method, path, content = asked
-        request = line.client.build_request(
-            method,
-            self.address.base + path,
-            content=content,
-            headers=self._headers,
-            timeout=self._timeout(seconds),
-            extensions={"trace": line.trace},
-        )
         response = line.client.send(request, stream=True)
         try:
             read = self._body(response)
@@ -136,6 +118,52 @@ class HttpCaller:
     def _stopped(self) -> RemoteError:
         said = f"{self.address.host} is asked nothing more: this side was stopped"
         return RemoteError(said, said)
+
+
+class HttpCaller:
+    """One side's connections to one base URL. For several threads."""
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        settings: ProviderSettings,
+        *,
+        name: str,
+        turn_fails: Set[int] = TURN_FAILS,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        """`name` is the table [providers.NAME] that `settings` come from; headers may hold secrets.
+
+        `turn_fails`: statuses that concern only the request at hand, where others of
+        their kind stop the side. Opens no connection. Raises ConfigError for a URL
+        that may not be asked.
+        """
+        self.address = checked_address(base_url, settings, name)
+        self._headers = {**headers, "content-type": "application/json", "accept": "application/json"}
+        self._turn_deadline = settings.turn_deadline
+        self._host = HttpHost(self.address, settings, turn_fails=turn_fails, most_bytes=most_bytes)
+
+    def post(self, path: str, body: Any, within: float | None = None, kind: type[Any] = dict) -> Any:
+        """The answer's JSON, which is of `kind`: dict or list.
+
+        `path` begins with a slash or is empty. The whole answer must have come
+        `within` so many seconds; None: within a turn's deadline. Raises RemoteError
+        and its subclasses.
+        """
+        return self._asked("POST", path, encoded(body), within, kind)
+
+    def get(self, path: str, within: float | None = None, kind: type[Any] = dict) -> Any:
+        """The same without a body: what a server tells of itself."""
+        return self._asked("GET", path, None, within, kind)
+
+    def close(self) -> None:
+        """End what is under way; every call from now on fails."""
+        self._host.close()
+
+    def _asked(self, method: str, path: str, content: bytes | None, within: float | None, kind: type[Any]) -> Any:
+        seconds = self._turn_deadline if within is None else within
+        return self._parsed(*self._host.answer(method, path, self._headers, content, seconds), kind)
 
     def _parsed(self, headers: httpx.Headers, body: bytes, kind: type[Any]) -> Any:
         host = self.address.host

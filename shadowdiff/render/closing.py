@@ -15,6 +15,7 @@ from shadowdiff.runs import PairSummary, Run, RunConfig, RunStatus, RunSummary, 
 from shadowdiff.summary import percent_change
 
 FINGERPRINT_CHARS = 12
+INTERVAL = "[ ]: 95% interval, resampling whole sessions"
 
 
 def summary_lines(run: Run, width: int) -> Iterator[Line]:
@@ -27,7 +28,7 @@ def summary_lines(run: Run, width: int) -> Iterator[Line]:
         return
     if summary.turns:
         yield []
-        yield from _sentences(run, summary, width)
+        yield from session_sentences(run, summary, width)
         yield []
         yield from _pair_table(run, summary, width)
         yield []
@@ -48,16 +49,27 @@ def verdict(run: Run, summary: RunSummary) -> str:
     return "; ".join(_pair_verdict(run, label, summary) for label in summary.pairs) + "."
 
 
-def _circumstances(run: Run, width: int) -> Iterator[Line]:
-    summary = run.summary
+def circumstances(run: Run) -> list[str]:
+    """When, by which version, over which pools."""
     facts = [f"{moment(run.started_at)} UTC", f"shadowdiff {one_line(run.version)}"]
     facts += [f"top {run.config.top_k} of pools of up to {run.config.pool}"]
-    facts += _pools(summary) if summary else []
-    yield from flowed([Span(fact) for fact in facts], width, INDENT)
-    if summary is not None and run.status is not RunStatus.DONE:
-        cut = "interrupted" if run.status is RunStatus.INTERRUPTED else "still running"
-        so_far = f"{counted(summary.turns, 'turn')} of {counted(summary.sessions, 'session')}"
-        yield from sentence(f"{cut} after {so_far}: what follows counts these alone", width, FAILED)
+    return facts + (_pools(run.summary) if run.summary else [])
+
+
+def cut_short(run: Run) -> str:
+    """That the run was not finished, and what it counts; empty where it was, or has no summary."""
+    summary = run.summary
+    if summary is None or run.status is RunStatus.DONE:
+        return ""
+    cut = "interrupted" if run.status is RunStatus.INTERRUPTED else "still running"
+    so_far = f"{counted(summary.turns, 'turn')} of {counted(summary.sessions, 'session')}"
+    return f"{cut} after {so_far}: what follows counts these alone"
+
+
+def _circumstances(run: Run, width: int) -> Iterator[Line]:
+    yield from flowed([Span(fact) for fact in circumstances(run)], width, INDENT)
+    if cut := cut_short(run):
+        yield from sentence(cut, width, FAILED)
     for side in run.sides:
         yield from _side_lines(side, width, sees_redacted=side.label in run.config.redacted_sides)
 
@@ -85,7 +97,8 @@ def _side_lines(side: Side, width: int, *, sees_redacted: bool) -> Iterator[Line
     yield from flowed([Span(lines[-1]), *parts[1:]], width, INDENT)
 
 
-def _sentences(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
+def session_sentences(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
+    """Per pair, in how many sessions the sides surfaced different entries."""
     a = run.baseline.label
     for label, pair in summary.pairs.items():
         if not pair.sessions:
@@ -98,18 +111,22 @@ def _sentences(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
         yield from sentence(text, width)
 
 
-def _pair_table(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
+def pair_figures(run: Run, summary: RunSummary) -> tuple[list[str], list[TableRow]]:
+    """Headings and rows of the table of pairs, the noise floor last where it was measured."""
     a = run.baseline.label
     columns = [(f"{a} → {label}", pair) for label, pair in summary.pairs.items()]
-    noise = [] if summary.noise is None else [(f"{a} → {a}, noise", summary.noise)]
+    columns += [] if summary.noise is None else [(f"{a} → {a}, noise", summary.noise)]
     other = next(iter(summary.pairs)) if len(summary.pairs) == 1 else "other"
-    rows = [
-        TableRow(label, [measure(pair) for _, pair in columns + noise])
-        for label, measure in _measures(run.config, a, other)
-    ]
-    yield from table([heading for heading, _ in columns + noise], rows, width)
-    if any(pair.only_in_a_per_session.low is not None for _, pair in columns):
-        yield from sentence("[ ]: 95% interval, resampling whole sessions", width, DIM)
+    measures = _measures(run.config, a, other)
+    rows = [TableRow(label, [measure(pair) for _, pair in columns]) for label, measure in measures]
+    return [heading for heading, _ in columns], rows
+
+
+def _pair_table(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
+    headings, rows = pair_figures(run, summary)
+    yield from table(headings, rows, width)
+    if any(pair.only_in_a_per_session.low is not None for pair in summary.pairs.values()):
+        yield from sentence(INTERVAL, width, DIM)
 
 
 Measure = Callable[[PairSummary], Figure]

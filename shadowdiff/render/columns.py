@@ -90,12 +90,12 @@ def fits_side_by_side(width: int, sides: int, top_k: int) -> bool:
     """Whether that many columns leave titles readable; two always stand side by side."""
     signs = 1 + max(sides - 1, 1)
     places = PLACE_CELLS if sides == 2 else 5 * (sides - 1)
-    return sides <= 2 or _column_width(width, sides) >= signs + len(str(top_k)) + 2 + TITLE_CELLS + places
+    return sides <= 2 or column_cells(width, sides) >= signs + len(str(top_k)) + 2 + TITLE_CELLS + places
 
 
 def drawn(columns: Sequence[Column], width: int, top_k: int) -> list[Line]:
     """Headings and rows of the columns, each line within `width` cells."""
-    column_width = _column_width(width, len(columns))
+    column_width = column_cells(width, len(columns))
     blocks = [_block(column, column_width, top_k, _sign_cells(column)) for column in columns]
     height = max(len(block) for block in blocks)
     return [_joined([_at(block, row) for block in blocks], column_width) for row in range(height)]
@@ -205,7 +205,8 @@ def heading_of(side: Side) -> str:
     return f"{side.label} {one_line(side.name)}{threshold}"
 
 
-def _column_width(width: int, columns: int) -> int:
+def column_cells(width: int, columns: int) -> int:
+    """Cells of each column, where that many stand side by side."""
     return (width - cells(DIVIDER) * (columns - 1)) // columns
 
 

@@ -16,18 +16,23 @@ NAME_CELLS = 40
 
 def fidelity_lines(run: Run, fidelity: Fidelity, width: int) -> Iterator[Line]:
     """The whole block, each line within `width` cells."""
-    name = next(clip(one_line(side.name), NAME_CELLS) for side in run.sides if side.label == fidelity.side)
-    yield from sentence(f"Fidelity: {fidelity.side} ({name}) against what production served", width, BOLD)
+    yield from sentence(heading(run, fidelity), width, BOLD)
     if run.config.production_assumed:
-        yield from sentence(_assumed(fidelity.side), width, DIM)
+        yield from sentence(assumed(fidelity.side), width, DIM)
     if fidelity.served_by:
-        yield from sentence(_served_by(fidelity), width)
+        yield from sentence(served_by(fidelity), width)
     if fidelity.turns:
         yield []
-        yield from table([f"{fidelity.side} → served"], _rows(fidelity), width)
+        yield from table([f"{fidelity.side} → served"], fidelity_figures(fidelity), width)
         yield []
     for text in verdict(fidelity):
         yield from sentence(text, width)
+
+
+def heading(run: Run, fidelity: Fidelity) -> str:
+    """Which side is held against what."""
+    name = next(clip(one_line(side.name), NAME_CELLS) for side in run.sides if side.label == fidelity.side)
+    return f"Fidelity: {fidelity.side} ({name}) against what production served"
 
 
 def verdict(fidelity: Fidelity) -> Iterator[str]:
@@ -54,14 +59,16 @@ def _measured(fidelity: Fidelity) -> str:
     )
 
 
-def _assumed(side: str) -> str:
+def assumed(side: str) -> str:
+    """That nobody said which side is production's, and how to say it."""
     return (
         f"{side} is taken for production's reranker, because it is the baseline and nothing else was said; "
         "--production names another side, or none."
     )
 
 
-def _served_by(fidelity: Fidelity) -> str:
+def served_by(fidelity: Fidelity) -> str:
+    """What production says it ranked with."""
     named = (f"{clip(one_line(name), NAME_CELLS)} ({turns:,})" for name, turns in fidelity.served_by.items())
     return f"Reranker that production says it used, and turns: {', '.join(named)}"
 
@@ -72,7 +79,8 @@ def _nothing(fidelity: Fidelity) -> str:
     return "no turn has a record of what was served"
 
 
-def _rows(fidelity: Fidelity) -> list[TableRow]:
+def fidelity_figures(fidelity: Fidelity) -> list[TableRow]:
+    """Rows of the table, of one column."""
     diverging = _diverging(fidelity)
     rows = [
         ("identical turns", share_of(fidelity.identical, fidelity.turns)),

@@ -39,12 +39,17 @@ Paint = Callable[[Line], str]
 
 def painter(*, color: bool) -> Paint:
     """How lines become text: with ANSI colours, or as they are."""
-    return _coloured if color else _plain
+    return _coloured if color else plain
 
 
 def width_of(line: Sequence[Span]) -> int:
     """Cells that the line takes."""
     return sum(cells(span.text) for span in line)
+
+
+def plain(line: Sequence[Span]) -> str:
+    """The line's text, without style and without spaces at its end."""
+    return "".join(span.text for span in line).rstrip(" ")
 
 
 def padded(line: Line, width: int) -> Line:
@@ -74,10 +79,6 @@ def flowed(parts: Sequence[Span], width: int, indent: str, separator: str = SEPA
         else:
             lines.append([Span(indent), part])
     return lines
-
-
-def _plain(line: Line) -> str:
-    return "".join(span.text for span in line).rstrip(" ")
 
 
 def _coloured(line: Line) -> str:

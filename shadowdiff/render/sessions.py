@@ -36,6 +36,12 @@ from shadowdiff.runs import Run, Side
 
 QUERY_LINES = 3
 INDENT = "  "
+MISSING = {
+    MissingText.NOT_STORED: "text not stored",
+    MissingText.CHANGED: "text not stored; changed in the source since",
+    MissingText.GONE: "text not stored; no longer in the source",
+}
+"""Why a query or an entry has no text here."""
 
 OUTCOME_STYLES = {
     Outcome.SAME: DIM,
@@ -62,7 +68,7 @@ def session_lines(run: Run, outcome: SessionOutcome, width: int) -> Iterator[Lin
     for turn in outcome.turns:
         yield from _turn_lines(run, turn, turns, width)
     for side in run.others:
-        yield from _session_counts(run, outcome, side, width)
+        yield from session_counts(run, outcome, side, width)
 
 
 def _header(run: Run, outcome: SessionOutcome, turns: int, width: int) -> Iterator[Line]:
@@ -78,14 +84,14 @@ def _header(run: Run, outcome: SessionOutcome, turns: int, width: int) -> Iterat
 
 
 def _turn_lines(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator[Line]:
-    yield from _turn_header(run, turn, turns, width)
-    yield from _notes(run, turn, width)
+    yield from turn_header(run, turn, turns, width)
+    yield from turn_notes(run, turn, width)
     lists = lists_of(run, turn)
     for others in _blocks(run, width):
         if any(turn.outcome(side.label) is not Outcome.SAME for side in others):
             yield from drawn(columns_of(lists, turn, run, others), width, run.config.top_k)
         for side in others:
-            yield from _turn_counts(run, turn, lists, side, width)
+            yield from turn_counts(run, turn, lists, side, width)
 
 
 def _blocks(run: Run, width: int) -> list[Sequence[Side]]:
@@ -95,17 +101,18 @@ def _blocks(run: Run, width: int) -> list[Sequence[Side]]:
     return [(side,) for side in run.others]
 
 
-def _turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator[Line]:
+def turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterator[Line]:
+    """Which of the session's `turns` it is, what was asked, and how it ended."""
     asked = turn.replayed.turn
     lead = [Span("─ ", DIM), Span(f"turn {asked.position}/{turns}", BOLD), Span("  ")]
-    right = _outcomes(run, turn)
+    right = turn_outcomes(run, turn)
     indent = width_of(lead)
     room = width - indent - width_of(right) - 4
     if room < 20:
         yield ruled(lead[:2], right, width, "─")
         lead, indent, room = [Span(" " * 4)], 4, width - 5
         right = []
-    lines = wrap(_query(asked), room, QUERY_LINES)
+    lines = wrap(asked_text(asked), room, QUERY_LINES)
     yield ruled([*lead, Span(lines[0])], right, width, "─") if right else [*lead, Span(lines[0])]
     yield from ([Span(" " * indent), Span(line)] for line in lines[1:])
     if asked.search_query and asked.search_query != asked.query:
@@ -113,20 +120,15 @@ def _turn_header(run: Run, turn: TurnOutcome, turns: int, width: int) -> Iterato
         yield from ([Span(" " * indent), Span(line, DIM)] for line in searched)
 
 
-def _query(turn: Turn) -> str:
+def asked_text(turn: Turn) -> str:
     """In quotation marks; what stands in brackets instead is not the user's."""
-    match turn.missing_text:
-        case None:
-            return f"“{one_line(turn.query)}”"
-        case MissingText.NOT_STORED:
-            return "(text not stored)"
-        case MissingText.CHANGED:
-            return "(text not stored; changed in the source since)"
-        case MissingText.GONE:
-            return "(text not stored; no longer in the source)"
+    if turn.missing_text is not None:
+        return f"({MISSING[turn.missing_text]})"
+    return f"“{one_line(turn.query)}”"
 
 
-def _outcomes(run: Run, turn: TurnOutcome) -> Line:
+def turn_outcomes(run: Run, turn: TurnOutcome) -> Line:
+    """How the turn ended for each pair."""
     line: Line = []
     for side in run.others:
         outcome = turn.outcome(side.label)
@@ -135,7 +137,7 @@ def _outcomes(run: Run, turn: TurnOutcome) -> Line:
     return line
 
 
-def _notes(run: Run, turn: TurnOutcome, width: int) -> list[Line]:
+def turn_notes(run: Run, turn: TurnOutcome, width: int) -> list[Line]:
     """What a reader must know of the turn's pool before believing its lists."""
     replayed, size = turn.replayed, len(turn.replayed.pool.entries)
     notes = []
@@ -170,7 +172,8 @@ def _unpooled(origin: PoolOrigin) -> str:
     return f"no recorded pool: {made}"
 
 
-def _turn_counts(run: Run, turn: TurnOutcome, lists: Lists, side: Side, width: int) -> list[Line]:
+def turn_counts(run: Run, turn: TurnOutcome, lists: Lists, side: Side, width: int) -> list[Line]:
+    """What the turn comes to for the pair of the baseline and `side`."""
     diff = turn.diffs[side.label]
     label = f"{side.label}, " if len(run.others) > 1 else ""
     if diff is None:
@@ -188,7 +191,8 @@ def _turn_counts(run: Run, turn: TurnOutcome, lists: Lists, side: Side, width: i
     return _labelled(Span(f"{INDENT}{label}top {run.config.top_k}:"), parts, width)
 
 
-def _session_counts(run: Run, outcome: SessionOutcome, side: Side, width: int) -> list[Line]:
+def session_counts(run: Run, outcome: SessionOutcome, side: Side, width: int) -> list[Line]:
+    """What the session comes to for the pair of the baseline and `side`: a label, and its distinct counts."""
     diff = outcome.diffs[side.label]
     noise = outcome.diffs.get(NOISE_SIDE) if run.config.noise else None
     label = f"session, {side.label}:" if len(run.others) > 1 else "session:"

@@ -42,18 +42,8 @@ class SideFacts:
 
     @property
     def usd_per_turn(self) -> float | None:
-        """Had none come from the cache: None where none was asked for, or nothing is charged.
-
-        The turns of which a cascade's gate is sure cost nothing, on any night.
-        """
-        cost, turns = self.did.cost_usd, self.did.asked_turns
-        return None if cost is None or not turns else cost / turns * self._share_asked
-
-    @property
-    def _share_asked(self) -> float:
-        """Of a side's turns, those that an empty cache would have asked for."""
-        escalated, ranked = self.did.escalated_turns, self.did.ranked_turns
-        return 1.0 if escalated is None or not ranked else escalated / ranked
+        """Had none come from the cache."""
+        return self.did.usd_per_turn
 
     @property
     def usd_per_month(self) -> float | None:
@@ -75,17 +65,30 @@ def facts_of(run: Run, summary: RunSummary) -> list[SideFacts]:
 
 def side_lines(run: Run, summary: RunSummary, width: int) -> Iterator[Line]:
     """The table of sides, the spread of their latencies, and notes; each line within `width` cells."""
-    sides = facts_of(run, summary)
-    if not sides:
+    headings, rows = side_figures(run, summary)
+    if not headings:
         return
-    rows = [TableRow(row.label, [row.figure(side) for side in sides]) for row in ROWS if any(map(row.says, sides))]
-    yield from table([side.label for side in sides], rows, width)
-    yield from latency_bars({side.label: side.did.latency_histogram for side in sides}, width)
-    twice = [f"{run.baseline.label} was asked a second time, past the cache (--noise)"] if run.config.noise else []
-    for note in [*_latency_notes(sides, summary), *(twice if sides[0].was_asked else []), *_cost_notes(sides)]:
+    yield from table(headings, rows, width)
+    yield from latency_bars({side.label: side.did.latency_histogram for side in facts_of(run, summary)}, width)
+    for note in side_notes(run, summary):
         yield from sentence(note, width, DIM)
-    for failed in _failure_notes(sides):
+    for failed in failure_notes(run, summary):
         yield from sentence(failed, width, FAILED)
+
+
+def side_figures(run: Run, summary: RunSummary) -> tuple[list[str], list[TableRow]]:
+    """Headings and rows of the table of sides; both empty where the summary knows of none."""
+    sides = facts_of(run, summary)
+    rows = [TableRow(row.label, [row.figure(side) for side in sides]) for row in ROWS if any(map(row.says, sides))]
+    return [side.label for side in sides], rows
+
+
+def side_notes(run: Run, summary: RunSummary) -> list[str]:
+    """What the table's latencies and costs are."""
+    sides = facts_of(run, summary)
+    twice = [f"{run.baseline.label} was asked a second time, past the cache (--noise)"] if run.config.noise else []
+    asked_twice = twice if sides and sides[0].was_asked else []
+    return [*_latency_notes(sides, summary), *asked_twice, *_cost_notes(sides)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,9 +288,9 @@ def prices_note(priced: Sequence[tuple[str, Price]]) -> str:
     return f"cost: {said}, yours to keep right"
 
 
-def _failure_notes(sides: Sequence[SideFacts]) -> Iterator[str]:
+def failure_notes(run: Run, summary: RunSummary) -> Iterator[str]:
     """Why a side failed, where it is known: a provider that refused shows here, whatever its other figures."""
-    for side in sides:
+    for side in facts_of(run, summary):
         did = side.did
         if did.stopped is not None:
             yield f"{side.label} stopped asking: {clip(one_line(did.stopped), REASON_CELLS)}"

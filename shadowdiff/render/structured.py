@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from shadowdiff.fidelity import REPRODUCED_OVERLAP, REPRODUCED_SHARE
+from shadowdiff.nights import GateOutcome, Surroundings
 from shadowdiff.ranking import surfaced
 from shadowdiff.records import (
     NOISE_SIDE,
@@ -45,8 +46,9 @@ class JsonRenderer:
     Rankings hold what each side surfaced; with `full_rankings` the whole pool.
     """
 
-    def __init__(self, full_rankings: bool = False) -> None:
+    def __init__(self, full_rankings: bool = False, surroundings: Surroundings | None = None) -> None:
         self._full_rankings = full_rankings
+        self._gates = surroundings.gates if surroundings else ()
 
     def render(self, run: Run, outcomes: Iterable[SessionOutcome], out: TextIO) -> None:
         """Write the document; it is complete, and valid, only once this returns."""
@@ -59,22 +61,23 @@ class JsonRenderer:
             out.write(separator + _indented(_session(run, outcome, self._full_rankings), 2))
             separator = ",\n  "
         out.write("],\n" if separator == "\n  " else "\n ],\n")
-        summary = None if run.summary is None else summary_json(run, run.summary)
+        summary = None if run.summary is None else summary_json(run, run.summary, self._gates)
         out.write(f' "summary": {_indented(summary, 1)}\n}}\n')
 
 
 class JsonLinesRenderer:
     """One line for the run, one per session, and one for the summary if the run has one; `type` tells them apart."""
 
-    def __init__(self, full_rankings: bool = False) -> None:
+    def __init__(self, full_rankings: bool = False, surroundings: Surroundings | None = None) -> None:
         self._full_rankings = full_rankings
+        self._gates = surroundings.gates if surroundings else ()
 
     def render(self, run: Run, outcomes: Iterable[SessionOutcome], out: TextIO) -> None:
         """Write line by line; every line is valid by itself."""
         stream = self.stream(run, out)
         for outcome in outcomes:
             stream.add(outcome)
-        stream.end(run)
+        stream.end(run, self._gates)
 
     def stream(self, run: Run, out: TextIO) -> JsonLinesStream:
         """Begin to write the run to `out`: its own line says how it stands now."""
@@ -94,18 +97,21 @@ class JsonLinesStream:
         """Write a session's line."""
         self._write({"type": "session", **_session(self._run, outcome, self._full_rankings)})
 
-    def end(self, run: Run) -> None:
+    def end(self, run: Run, gates: Sequence[GateOutcome] = ()) -> None:
         """Write the summary's line, if there is a summary."""
         if run.summary is not None:
-            self._write({"type": "summary", **summary_json(run, run.summary)})
+            self._write({"type": "summary", **summary_json(run, run.summary, gates)})
 
     def _write(self, line: Json) -> None:
         self._out.write(_dumped(line) + "\n")
 
 
-def summary_json(run: Run, summary: RunSummary) -> Json:
-    """The `summary` of `shadowdiff.run/1`: means with their 95% intervals, null where there is nothing to average."""
-    return {
+def summary_json(run: Run, summary: RunSummary, gates: Sequence[GateOutcome] = ()) -> Json:
+    """The `summary` of `shadowdiff.run/1`: means with their 95% intervals, null where there is nothing to average.
+
+    `gates` is absent where no gate was asked for.
+    """
+    found: Json = {
         "sessions": summary.sessions,
         "turns": summary.turns,
         "failed_turns": summary.failed_turns,
@@ -119,6 +125,20 @@ def summary_json(run: Run, summary: RunSummary) -> Json:
         "timing": {side.label: _timing(side) for side in facts_of(run, summary)},
         "machine": None if summary.machine is None else _machine(summary.machine),
         "turns_per_month": summary.turns_per_month,
+    }
+    return found | {"gates": [_gate(outcome) for outcome in gates]} if gates else found
+
+
+def _gate(outcome: GateOutcome) -> Json:
+    return {
+        "rule": outcome.rule,
+        "figure": outcome.figure,
+        "value": outcome.value,
+        "bound": outcome.bound,
+        "limit": outcome.limit,
+        "margin": outcome.margin,
+        "passed": outcome.passed,
+        "note": outcome.note,
     }
 
 

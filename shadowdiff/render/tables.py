@@ -27,9 +27,9 @@ class TableRow(NamedTuple):
     figures: list[Figure]
 
 
-def sentence(text: str, width: int, style: str = "") -> Iterator[Line]:
+def sentence(text: str, width: int, style: str = "", lines: int = 4) -> Iterator[Line]:
     """The text within `width` cells, in a few lines at most."""
-    return ([Span(INDENT), Span(line, style)] for line in wrap(text, width - len(INDENT), 4))
+    return ([Span(INDENT), Span(line, style)] for line in wrap(text, width - len(INDENT), lines))
 
 
 def share_of(part: int, whole: int) -> Figure:
@@ -46,27 +46,41 @@ def mean(estimate: Estimate, places: int) -> Figure:
     return Figure(f"{estimate.value:.{places}f}", f"[{estimate.low:.{places}f}, {estimate.high:.{places}f}]")
 
 
-def table(headings: Sequence[str], rows: Sequence[TableRow], width: int) -> Iterator[Line]:
-    """An aligned table; columns that do not fit beside the others follow below, under the same labels."""
+def table(
+    headings: Sequence[str], rows: Sequence[TableRow], width: int, together: Sequence[int] = ()
+) -> Iterator[Line]:
+    """An aligned table; columns that do not fit beside the others follow below, under the same labels.
+
+    `together`: sizes of runs of columns that are parted only where they do not even fit by themselves.
+    """
     columns = [_column(heading, [row.figures[at] for row in rows]) for at, heading in enumerate(headings)]
     widths = [cells(column[0]) + GAP for column in columns]
     label_cells = min(max(cells(row.label) for row in rows) + len(INDENT), width - max(widths))
     labels = [fit(label, label_cells) for label in ["", *(INDENT + row.label for row in rows)]]
-    for number, group in enumerate(_groups(widths, width - label_cells)):
+    for number, group in enumerate(_groups(widths, width - label_cells, together)):
         yield from [[]] if number else []
         for line, label in enumerate(labels):
             texts = (" " * GAP + columns[at][line] for at in group)
             yield [Span(label), Span("".join(texts), "" if line else DIM)]
 
 
-def _groups(widths: Sequence[int], room: int) -> list[list[int]]:
+def _groups(widths: Sequence[int], room: int, together: Sequence[int]) -> list[list[int]]:
     """Indexes of columns that stand side by side."""
     groups: list[list[int]] = [[]]
-    for at, width in enumerate(widths):
-        if groups[-1] and sum(widths[other] for other in groups[-1]) + width > room:
+    for run in _runs(widths, room, together):
+        if groups[-1] and sum(widths[at] for at in [*groups[-1], *run]) > room:
             groups.append([])
-        groups[-1].append(at)
+        groups[-1] += run
     return groups
+
+
+def _runs(widths: Sequence[int], room: int, together: Sequence[int]) -> Iterator[list[int]]:
+    """Indexes of columns that are not parted."""
+    start = 0
+    for size in [*together, *[1] * (len(widths) - sum(together))]:
+        run = list(range(start, start + size))
+        yield from [run] if sum(widths[at] for at in run) <= room else ([at] for at in run)
+        start += size
 
 
 def _column(heading: str, figures: Sequence[Figure]) -> list[str]:

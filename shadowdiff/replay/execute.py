@@ -28,7 +28,7 @@ from shadowdiff.replay.sides import Contender, Loading, close, redacted_sides, s
 from shadowdiff.replay.windows import ReadWindow, WindowRanker, WindowReader
 from shadowdiff.runs import Run, RunConfig, RunStatus
 from shadowdiff.store.failed import FailedTurns
-from shadowdiff.store.runs import RunStore
+from shadowdiff.store.runs import Beside, RunStore
 
 FIRST_SESSIONS = 8
 """In the first window, when nothing is known of how long they are."""
@@ -80,22 +80,21 @@ class Replay:
     on_stored: Callable[[Sequence[str]], None] | None = None
     """Told the ids of the sessions just stored, in the run's order; None: they are stored while others are ranked."""
 
-    def start(self, config: RunConfig) -> Run:
+    def start(self, config: RunConfig, session_ids: Sequence[str] | None = None, beside: Beside | None = None) -> Run:
         """Freeze the selection, load the models and store the run, before anything is computed.
 
-        Raises ConfigError when nothing is selected or a reranker cannot be loaded.
+        `session_ids` stand in place of what the window selects; `beside` is written in the
+        same transaction. Raises ConfigError when nothing is selected or a reranker cannot be loaded.
         """
-        return self.start_with(config, selected_sessions(self.source, config.window))
-
-    def start_with(self, config: RunConfig, session_ids: Sequence[str]) -> Run:
-        """As `start`, with these sessions planned. Raises ConfigError when a reranker cannot be loaded."""
+        if session_ids is None:
+            session_ids = selected_sessions(self.source, config.window)
         self.loading.begin(self.contenders)
         sides = tuple(contender.side for contender in self.contenders)
         config = replace(config, redacted_sides=redacted_sides(self.contenders))
         started_at = datetime.now(UTC)
         run_id = f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         run = Run(run_id, started_at, __version__, config, sides)
-        self.store.create(run, session_ids)
+        self.store.create(run, session_ids, beside)
         return run
 
     def finish(self, run: Run, *, retry_failed: bool = False, coming: Coming | None = None) -> Run:
@@ -189,7 +188,7 @@ class Replay:
                 return
 
     def _tell_stored(self, saver: _Saver, replayed: Sequence[ReplayedSession]) -> None:
-        if self.on_stored is not None:
+        if self.on_stored is not None and replayed:
             saver.wait()
             self.on_stored([session.session.session_id for session in replayed])
 

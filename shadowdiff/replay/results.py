@@ -23,9 +23,11 @@ LEAST_SPAN = timedelta(hours=1)
 """Between the first and the last turn, for a rate."""
 
 
-def outcomes(run: Run, store: RunStore, session_ids: Sequence[str] | None = None) -> Iterator[SessionOutcome]:
+def outcomes(
+    run: Run, store: RunStore, session_ids: Sequence[str] | None = None, *, with_pools: bool = True
+) -> Iterator[SessionOutcome]:
     """A stored run's sessions with their diffs, in the order given or in the run's own."""
-    for replayed in store.sessions(run.run_id, session_ids):
+    for replayed in store.sessions(run.run_id, session_ids, with_pools=with_pools):
         yield diff_session(replayed, run.sides, run.config)
 
 

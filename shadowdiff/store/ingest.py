@@ -13,6 +13,7 @@ from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, StoreError
 from shadowdiff.records import Entry, Label, Session, Turn
 from shadowdiff.store import schema
+from shadowdiff.store.labels import label_row
 from shadowdiff.store.statements import batches, texts
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def ingest_labels(engine: Engine, labels: Sequence[Label]) -> None:
 
 
 def _write_labels(connection: Connection, labels: Sequence[Label]) -> None:
-    _upsert(connection, schema.labels, (_label_row(label) for label in labels))
+    _upsert(connection, schema.labels, (label_row(label) for label in labels))
 
 
 def _write_orgs(connection: Connection, org_ids: Sequence[str], embedding_model: str | None) -> None:
@@ -217,11 +218,6 @@ def _served_rows(sessions: Sequence[Session]) -> Iterator[dict[str, Any]]:
         for turn in session.turns:
             for rank, entry_id in enumerate(turn.served or (), start=1):
                 yield {"turn_id": turn.turn_id, "org_id": session.org_id, "rank": rank, "entry_id": entry_id}
-
-
-def _label_row(label: Label) -> dict[str, Any]:
-    row = {"org_id": label.org_id, "turn_id": label.turn_id, "entry_id": label.entry_id, "source": label.source}
-    return row | {"author": label.author, "grade": label.grade}
 
 
 def _insert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:

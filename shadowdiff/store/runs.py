@@ -9,12 +9,12 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import LargeBinary, cast, exists, func, insert, literal, literal_column, select, update
+from sqlalchemy import LargeBinary, cast, exists, func, insert, literal, literal_column, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, StoreError
-from shadowdiff.records import Label, ReplayedSession, TurnAsked
+from shadowdiff.records import ReplayedSession, TurnAsked
 from shadowdiff.retry import Retries
 from shadowdiff.runs import Run, RunStatus, RunSummary, Side
 from shadowdiff.store import rows
@@ -24,7 +24,6 @@ from shadowdiff.store.schema import (
     asks,
     entry_texts,
     failures,
-    labels,
     rankings,
     run_sessions,
     run_sides,
@@ -46,6 +45,8 @@ REPLAYED = ("session_id", "org_id", "started_at", "tags", "turns")
 """Columns of a session that is replayed and no longer only planned."""
 LATEST = "latest"
 T = TypeVar("T")
+Beside = Callable[["Connection", Run], None]
+"""Writes something that is stored with a new run, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,11 @@ class RunStore:
         self._texts_held: set[str] = set()
         """Hashes of texts that this process has stored: a night's pools name the same ones again and again."""
 
-    def create(self, run: Run, session_ids: Sequence[str]) -> None:
-        """Store a run before anything is computed, with the sessions it will replay, in order."""
+    def create(self, run: Run, session_ids: Sequence[str], beside: Beside | None = None) -> None:
+        """Store a run before anything is computed, with the sessions it will replay, in order.
+
+        What `beside` writes is stored with it, or neither is.
+        """
 
         def work(connection: Connection) -> None:
             row = {"run_id": run.run_id, "started_at": run.started_at, "version": run.version, "status": run.status}
@@ -75,6 +79,8 @@ class RunStore:
             sides = enumerate(run.sides)
             write(connection, insert(run_sides), (_side_row(run.run_id, place, side) for place, side in sides))
             write(connection, insert(run_sessions), _planned_rows(run.run_id, session_ids))
+            if beside is not None:
+                beside(connection, run)
 
         self.transaction("storing the run", work)
 
@@ -145,6 +151,14 @@ class RunStore:
             "reading runs", lambda connection: self._with_sides(connection, list(connection.execute(statement)))
         )
 
+    def named(self, run_ids: Sequence[str]) -> dict[str, Run]:
+        """Runs by id, those of these ids that are stored. One transaction."""
+        statement = select(runs).where(runs.c.run_id == func.any(texts(run_ids)))
+        found = self.transaction(
+            "reading runs", lambda connection: self._with_sides(connection, list(connection.execute(statement)))
+        )
+        return {run.run_id: run for run in found}
+
     def progress(self, run_id: str) -> tuple[int, int]:
         """Sessions replayed, and sessions planned."""
         statement = select(func.count(run_sessions.c.turns), func.count()).where(run_sessions.c.run_id == run_id)
@@ -188,33 +202,24 @@ class RunStore:
         write(connection, statement, (rows.text_row(named[key]) for key in sorted(new)))
         return new
 
-    def labels(self, run_id: str) -> list[Label]:
-        """Labels of the run's turns, in the run's order, then by entry id; the newest where an entry has several."""
+    def titles(self, run_id: str) -> dict[tuple[str, str], str]:
+        """Titles by (org id, entry id) of all entries in the run's pools; none where it stored no texts."""
+        pooled = func.unnest(run_turns.c.pool_entry_ids, run_turns.c.pool_contents).table_valued("entry_id", "content")
+        pooled = pooled.render_derived(name="pooled")
         statement = (
-            select(labels)
-            .join(run_sessions, run_sessions.c.org_id == labels.c.org_id)
+            select(run_sessions.c.org_id, pooled.c.entry_id, entry_texts.c.title)
+            .select_from(run_turns)
             .join(
-                run_turns,
-                (run_turns.c.turn_id == labels.c.turn_id)
-                & (run_turns.c.run_id == run_sessions.c.run_id)
-                & (run_turns.c.session_id == run_sessions.c.session_id),
+                run_sessions,
+                (run_sessions.c.run_id == run_turns.c.run_id) & (run_sessions.c.session_id == run_turns.c.session_id),
             )
-            .where(run_turns.c.run_id == run_id)
-            .distinct(run_sessions.c.position, run_turns.c.position, labels.c.entry_id)
-            .order_by(
-                run_sessions.c.position,
-                run_turns.c.position,
-                labels.c.entry_id,
-                labels.c.labelled_at.desc(),
-                labels.c.source,
-                labels.c.author,
-            )
+            .join(pooled, true())
+            .join(entry_texts, entry_texts.c.content_hash == pooled.c.content)
+            .where(run_turns.c.run_id == run_id, run_turns.c.query.is_not(None))
+            .distinct()
         )
-        found = self.transaction("reading labels", lambda connection: list(connection.execute(statement)))
-        return [
-            Label(row.org_id, row.turn_id, row.entry_id, row.grade, row.source, row.author, row.labelled_at)
-            for row in found
-        ]
+        found = self.transaction("reading titles", lambda connection: list(connection.execute(statement)))
+        return {(row.org_id, row.entry_id): row.title for row in found}
 
     def cached_scores(self, fingerprint: str, pairs: Sequence[bytes]) -> dict[bytes, CachedScore]:
         """Scores of these pairs under this reranker, where the cache has them. One statement."""

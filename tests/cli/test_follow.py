@@ -21,7 +21,7 @@ from tests.conftest import Cli, clean_environment
 from tests.live import LiveSession
 from tests.paid import paid_reranker
 from tests.servers import execute, until
-from tests.strangers import Renamed, fill
+from tests.strangers import Renamed
 
 SIDES = ("-A", "served", "-B", "bm25", "--top-k", "4")
 LONG_AGO = 3_600.0
@@ -129,15 +129,6 @@ def test_each_session_is_shown_once_it_is_idle_and_lost_connections_lose_nothing
     (began,), (ended,) = of_type("run", shown), of_type("run", again)
     assert (began["status"], ended["status"]) == ("running", "done")
     assert ended["config"]["window"]["org_ids"] == [org]
-
-
-@pytest.fixture
-def stranger(bare_url: str, sample: Bundle) -> tuple[str, Renamed]:
-    """Somebody else's schema with the sample in it."""
-    engine = store_engine(bare_url)
-    names = fill(engine, sample)
-    engine.dispose()
-    return bare_url, names
 
 
 def test_a_mapped_schema_is_polled_and_shown_like_any_run(

@@ -15,6 +15,7 @@ from sqlalchemy import create_engine
 from shadowdiff.checks.checkup import Check, Checkup, examine
 from shadowdiff.database import parse_url
 from shadowdiff.findings import Finding, Status, ok
+from shadowdiff.nightly.settings import GateSettings, NightlySettings
 from shadowdiff.rerankers.vectors_kept import KeptVectors, TokenVectors
 from tests.patients import Patient, examined, the_one
 
@@ -136,3 +137,31 @@ def test_kept_token_vectors_are_told(patient: Patient, tmp_path: Path) -> None:
     kept.keep({b"text": TokenVectors(np.zeros((20, 8), dtype=np.float32), False)})
     found = the_one(patient.configured(cache=tmp_path).examine(), "token vectors", OK)
     assert found.what == f"kept in {kept.file}; they take 0.0 MB of at most 2.1 GB"
+
+
+def nightly(patient: Patient, **nightly: object) -> Patient:
+    """With a [nightly] section."""
+    return patient.configured(nightly=replace(NightlySettings(), **nightly))  # type: ignore[arg-type]
+
+
+def test_nights_are_looked_at_where_they_are_configured(
+    patient: Patient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where reports go, the webhook's variable, and rules that can be read; nothing where nothing is configured."""
+    assert not {"gate", "reports", "deliveries"} & set(patient.examine())
+    monkeypatch.setenv("HOOK", "https://hooks.example.com/secret-path")
+    found = nightly(patient, directory=tmp_path / "a" / "b", webhook_env="HOOK", s3="s3://bucket/x").examine()
+    assert the_one(found, "reports", OK).what == str(tmp_path / "a" / "b")
+    assert the_one(found, "deliveries", OK).what == "s3://bucket/x and the webhook of $HOOK; not tried"
+    assert "secret-path" not in str(found)
+
+
+def test_nights_that_cannot_be_as_configured(patient: Patient, tmp_path: Path) -> None:
+    """A file in the directory's place, no URL in the variable, and a rule of a side that there is not."""
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    found = nightly(patient, directory=tmp_path / "file" / "reports", webhook_env="NO_SUCH_HOOK").examine()
+    assert "is a file" in the_one(found, "reports", FAIL).what
+    assert "NO_SUCH_HOOK" in found["deliveries"][0].what
+    assert found["deliveries"][0].status is FAIL
+    gated = patient.configured(others=("bm25",), gate=GateSettings(("mean_overlap.D >= 0.5",))).examine()
+    assert "D" in the_one(gated, "gate", FAIL).what

@@ -149,7 +149,7 @@ def test_retries_can_be_switched_off() -> None:
 def test_a_pause_longer_than_the_deadline_ends_the_turn_at_once() -> None:
     """Retry-After: 300 with 118 seconds left: nobody waits for what must fail."""
     exchange, provider, clock = an_exchange(busy(300.0), "never sent")
-    with pytest.raises(ThrottledError, match=r"1 attempt in 2\.0 s, and the turn's deadline .* to wait 300\.0 s"):
+    with pytest.raises(ThrottledError, match=r"1 attempt in 2\.0 s, and the deadline .* to wait 300\.0 s"):
         exchange.call(provider)
     assert (len(provider.sent_at), clock.waits) == (1, [])
 
@@ -172,7 +172,7 @@ def test_others_do_not_ask_during_that_pause_either() -> None:
 def test_the_deadline_bounds_all_attempts_together() -> None:
     """However many retries are left."""
     exchange, provider, clock = an_exchange(*[broken()] * 50, retries=50, turn_deadline=20)
-    with pytest.raises(TransientError, match="the turn's deadline leaves no time"):
+    with pytest.raises(TransientError, match="the deadline leaves no time"):
         exchange.call(provider)
     assert clock.time - 1_000 <= 20
 

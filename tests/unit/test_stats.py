@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shadowdiff import stats
-from shadowdiff.stats import Interval, bootstrap_ratio, bootstrap_ratios
+from shadowdiff.stats import Interval, bootstrap_ratio, bootstrap_ratios, wilson_interval
 
 
 def test_the_value_is_a_ratio_of_sums() -> None:
@@ -141,3 +141,22 @@ def test_settings_without_meaning_are_refused(confidence: float, resamples: int)
     """A confidence is a share strictly between 0 and 1, and some resamples are needed."""
     with pytest.raises(ValueError, match="must lie between 0 and 1"):
         bootstrap_ratio([1.0, 2.0], [1.0, 1.0], confidence=confidence, resamples=resamples)
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_interval_is_the_published_one(successes: int, trials: int, low: float, high: float) -> None:
+    """Newcombe 1998, Table I, method 3 (score without continuity correction)."""
+    found = wilson_interval(successes, trials)
+    assert found.value == successes / trials
+    assert found.low == pytest.approx(low, abs=5e-5)
+    assert found.high == pytest.approx(high, abs=5e-5)
+
+
+@pytest.mark.parametrize(("successes", "trials", "confidence"), [(3, 2, 0.95), (-1, 2, 0.95), (1, 2, 1.0)])
+def test_wilson_interval_refuses_what_is_no_share(successes: int, trials: int, confidence: float) -> None:
+    """More successes than trials, fewer than none, or a confidence of one."""
+    with pytest.raises(ValueError, match="no interval of"):
+        wilson_interval(successes, trials, confidence=confidence)
