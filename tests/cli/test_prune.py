@@ -152,14 +152,11 @@ def test_a_run_without_its_sessions_is_not_worked_on(kept: Kept, tmp_path: Path)
         ran = kept.cli(*command, env=kept.environment)
         assert (ran.code, ran.out) == (2, "")
         assert f"the sessions of run {night} were pruned, and only its summary is left" in ran.err
-    reviewed, status = pexpect.run(
-        f"{sys.executable} -m shadowdiff review {night}",
-        withexitstatus=True,
-        env=clean_environment(tmp_path) | kept.environment | {"TERM": "xterm", "PYTHONPATH": str(ROOT)},
-        cwd=str(tmp_path),
-        timeout=SECONDS,
-    )
-    assert (status, b"were pruned, and only its summary is left" in reviewed) == (2, True)
+    environment = clean_environment(tmp_path) | kept.environment | {"TERM": "xterm", "PYTHONPATH": str(ROOT)}
+    arguments = ["-m", "shadowdiff", "review", night]
+    review = pexpect.spawn(sys.executable, arguments, env=environment, cwd=tmp_path, timeout=SECONDS)
+    review.expect_exact("were pruned, and only its summary is left")
+    assert review.wait() == 2
 
 
 def test_nights_that_are_not_done_and_runs_at_work_stay(kept: Kept) -> None:

@@ -11,6 +11,7 @@ import weakref
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from xml.etree.ElementTree import Element, fromstring
@@ -109,6 +110,15 @@ def test_texts_stop_where_the_page_would_grow_too_big() -> None:
     assert [entry[:2] for entry in bare.block("entries")] == [entry[:2] for entry in full.block("entries")]
     assert [type(entry[2]) for entry in full.block("entries")] == [int, int, int, str, str]
     assert "left out of this page" in bare.block("entries")[0][2]
+    assert "the texts of 3 entries are not in it" in rendered(*billing_run(), text_bytes=0)
+
+
+def test_a_page_of_some_sessions_says_so() -> None:
+    """Filtered before they came: charts and list count what is here, beside the figures of the whole run."""
+    run, outcomes = long_run(12)
+    said = "This page holds 2 of the run's 12 sessions. The charts count these alone."
+    assert said in unescape(rendered(run, outcomes[:2]))
+    assert "This page holds" not in rendered(run, outcomes)
 
 
 def test_sessions_stream() -> None:
