@@ -80,5 +80,22 @@ def counted_progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+_takers: list[Callable[[str], None]] = []
+"""Who is told instead of stderr: the last one."""
+
+
+@contextmanager
+def passed_to(tell: Callable[[str], None]) -> Iterator[None]:
+    """While a screen is drawn on the terminal, tell it every line instead, from whichever thread it comes."""
+    _takers.append(tell)
+    try:
+        yield
+    finally:
+        _takers.remove(tell)
+
+
 def _line(message: str) -> None:
+    if _takers:
+        _takers[-1](message)
+        return
     print(visible(message), file=sys.stderr, flush=True)  # noqa: T201 this module owns stderr

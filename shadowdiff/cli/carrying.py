@@ -88,10 +88,12 @@ def stored_run(invocation: Invocation, name: str, *, retry_failed: bool) -> tupl
     """A run that can go on, and its sides."""
     from shadowdiff.replay.sides import rebuild_sides
     from shadowdiff.runs import RunStatus
+    from shadowdiff.store.prune import require_sessions
 
     run, settings = invocation.store.get(name), invocation.settings
     if run.status is RunStatus.DONE and not retry_failed:
         raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
+    require_sessions(run, invocation.store)
     how_built = (settings.privacy, settings.providers, settings.text_cache)
     return run, rebuild_sides(run, settings.rerankers, *how_built)
 

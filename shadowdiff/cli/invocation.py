@@ -27,6 +27,8 @@ class Invocation:
     config_file: Path | None = None
     embedded_only: bool = False
     """Whatever is configured, use the embedded server: the sample must never be written into somebody's production."""
+    is_patient: bool = True
+    """Whether a database that goes away is waited for; not where somebody sits before the screen and can ask again."""
 
     _patience: dict[str, Retries] = field(default_factory=dict)
     _statuses: dict[str, SchemaStatus] = field(default_factory=dict)
@@ -117,7 +119,8 @@ class Invocation:
         from shadowdiff.retry import Retries
 
         if url not in self._patience:
-            self._patience[url] = Retries(self.settings.limits.retry_for, on_wait=diagnostics.warning)
+            retry_for = self.settings.limits.retry_for if self.is_patient else 0.0
+            self._patience[url] = Retries(retry_for, on_wait=diagnostics.warning)
         return self._patience[url]
 
     def _status(self, url: str, engine: Engine) -> SchemaStatus:

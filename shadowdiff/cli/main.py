@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": "shadowdiff.cli.replay",
     "runs": "shadowdiff.cli.runs",
     "show": "shadowdiff.cli.show",
+    "review": "shadowdiff.cli.review",
     "nightly": "shadowdiff.cli.nightly",
     "history": "shadowdiff.cli.history",
     "compare": "shadowdiff.cli.compare",
@@ -31,6 +32,7 @@ COMMANDS = {
     "optimize": "shadowdiff.cli.optimize",
     "rerankers": "shadowdiff.cli.rerankers",
     "cache": "shadowdiff.cli.cache",
+    "prune": "shadowdiff.cli.prune",
     "db": "shadowdiff.cli.db",
 }
 

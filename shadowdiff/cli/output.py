@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -43,25 +43,33 @@ class OutputOptions:
     full_rankings: bool = False
 
 
+PLACE_OPTIONS = (
+    click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout."),
+    click.option("--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's."),
+    click.option(
+        "--color",
+        type=click.Choice(("auto", "always", "never")),
+        default="auto",
+        show_default=True,
+        help="Colour; auto: on a terminal without NO_COLOR.",
+    ),
+)
+
+
+def place_options(function: F) -> F:
+    """Add where to write, how wide and in which colours: `output`, `width` and `color`."""
+    for option in reversed(PLACE_OPTIONS):
+        function = option(function)
+    return function
+
+
 def output_options(function: F) -> F:
     """Add the options that OutputOptions collects."""
     options = (
         click.option(
             "--format", type=click.Choice(FORMATS), default="terminal", show_default=True, help="What to write."
         ),
-        click.option(
-            "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout."
-        ),
-        click.option(
-            "--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's."
-        ),
-        click.option(
-            "--color",
-            type=click.Choice(("auto", "always", "never")),
-            default="auto",
-            show_default=True,
-            help="Colour; auto: on a terminal without NO_COLOR.",
-        ),
+        *PLACE_OPTIONS,
         click.option(
             "--only-changed", is_flag=True, help="Leave out turns on which every side surfaced the same entries."
         ),
@@ -82,6 +90,16 @@ def output_options(function: F) -> F:
 def taken(options: dict[str, Any]) -> OutputOptions:
     """Collect (and remove) the output options from a command's keyword arguments."""
     return OutputOptions(**{name: options.pop(name) for name in OutputOptions.__slots__})
+
+
+def summed_run(invocation: Invocation, name: str) -> Run:
+    """A stored run with its summary, made now where the run did not come to its end. Raises ConfigError."""
+    found = invocation.store.get(name)
+    if found.summary is not None:
+        return found
+    from shadowdiff.replay.results import summarise
+
+    return replace(found, summary=summarise(found, invocation.store))
 
 
 def write_run(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from shadowdiff.cli.gating import asked_gate, gate_options, refusing_crossed
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import OutputOptions, output_options, taken, write_run
+from shadowdiff.cli.output import OutputOptions, output_options, summed_run, taken, write_run
 
 if TYPE_CHECKING:
     from shadowdiff.nights import Surroundings
@@ -39,18 +38,21 @@ def command(invocation: Invocation, /, run: str, session_ids: tuple[str, ...], *
     RUN is a run's id, the beginning of one, or `latest`. With --session the summary is still that of the whole run.
     With --gate or --gates it is held against rules as well: exit 1 where one does not hold.
     """
-    from shadowdiff.replay.results import summarise
+    from shadowdiff import diagnostics
+    from shadowdiff.store.prune import sessions_gone
 
     output, gate = taken(options), asked_gate(invocation, options)
-    found = invocation.store.get(run)
-    if found.summary is None:
-        found = replace(found, summary=summarise(found, invocation.store))
+    found = summed_run(invocation, run)
+    if gone := sessions_gone(found, invocation.store):
+        diagnostics.warning(
+            f"{gone:,} of the sessions of run {found.run_id} were pruned and are not shown; the summary counts them all"
+        )
     asked = gate.judged(found)
     with refusing_crossed(asked.gates):
-        write_run(found, invocation, output, _beside(found, invocation, output, asked), session_ids)
+        write_run(found, invocation, output, beside_run(found, invocation, output, asked), session_ids)
 
 
-def _beside(run: Run, invocation: Invocation, output: OutputOptions, asked: Surroundings) -> Surroundings:
+def beside_run(run: Run, invocation: Invocation, output: OutputOptions, asked: Surroundings) -> Surroundings:
     """What the run's night knows of it, in formats for readers; rules that are asked for stand before the night's."""
     if output.format not in FOR_READERS:
         return asked

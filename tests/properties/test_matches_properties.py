@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from bm25s.stopwords import STOPWORDS_EN
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_stretches_lie_in_the_text_in_order_and_apart(text: str, query: str) -> 
     """Nothing empty, nothing twice, nothing outside; and no white space is ever part of one."""
     found = matches(text, words_of(query))
     flat = [place for stretch in found for place in stretch]
-    assert all(before < after for before, after in zip(flat, flat[1:], strict=False))
+    assert all(before < after for before, after in pairwise(flat))
     assert not flat or (flat[0] >= 0 and flat[-1] <= len(text))
     assert all(not any(map(str.isspace, text[start:end])) for start, end in found)
 

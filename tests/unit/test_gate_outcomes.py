@@ -17,12 +17,13 @@ from shadowdiff.nights import GateOutcome
 from shadowdiff.records import Usage
 from shadowdiff.render.structured import summary_json
 from shadowdiff.runs import Run, RunConfig, RunStatus
-from tests.cost_cases import costly_run
+from tests.cost_cases import cached_run, costly_run
 from tests.render_cases import COSINE, MINILM, hard_run, run_of, served_run
 
 RUNS: dict[str, Callable[[], Run]] = {
     "hard": lambda: hard_run(others=2, noise=True)[0],
     "costly": lambda: costly_run(others=3)[0],
+    "cached": lambda: cached_run()[0],
     "served": lambda: served_run(doubtful=True)[0],
     "empty": lambda: run_of([], (COSINE, MINILM), RunConfig())[0],
 }
@@ -118,6 +119,8 @@ def test_the_distance_from_the_noise_floor_takes_the_ends_that_lie_farthest_apar
         ("hard", "escalated_share.B <= 0.5", "the side is no cascade"),
         ("costly", "cost_usd <= 5", "side C: no price is given; write one into [prices] of shadowdiff.toml"),
         ("costly", "cost_usd.C <= 5", "no price is given"),
+        ("costly", "usd_per_1000_queries.C <= 5", "no price is given"),
+        ("cached", "usd_per_month.B <= 5", "no turn was asked for, all came from the cache; replay with --no-cache"),
         ("empty", "mean_overlap >= 0", "no turn was compared; select more sessions"),
         ("empty", "changed_share <= 1", "no turn was compared; select more sessions"),
         ("empty", "failed_share <= 1", "the run has no turn; select more sessions"),
@@ -137,7 +140,16 @@ def test_a_run_that_asked_nobody_costs_nothing() -> None:
     assert run.summary is not None
     assert one(run, "cost_usd <= 5").value == pytest.approx(0.0125)
     free = {label: replace(side, cost_usd=None, usage=Usage()) for label, side in run.summary.sides.items()}
-    assert one(replace(run, summary=replace(run.summary, sides=free)), "cost_usd <= 0").passed
+    local = replace(run, summary=replace(run.summary, sides=free))
+    assert all(outcome.passed for outcome in judged(local, "cost_usd <= 0", "usd_per_1000_queries <= 0"))
+
+
+def test_costs_are_of_turns_that_do_not_come_from_the_cache() -> None:
+    """Eight cents for the forty turns that were asked for are two dollars per thousand, and so on for a month."""
+    each, month = judged(costly_run(others=1)[0], "usd_per_1000_queries.B <= 2", "usd_per_month.B <= 80")
+    assert each.value == pytest.approx(2.0)
+    assert month.value == pytest.approx(82.6)
+    assert (each.passed, month.passed) == (True, False)
 
 
 @pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.INTERRUPTED])
