@@ -191,7 +191,12 @@ def test_keys_walk_through_the_differences(open_report: Open, reports: Path) -> 
     page.locator("#sessions").focus()
     page.keyboard.press("f")
     assert page.locator(".turns:visible").count() == 0
+    page.click("#keys")
+    page.get_by_label("Single keys are commands").uncheck()
+    page.get_by_role("button", name="Close").click()
     page.keyboard.press("f")
+    assert page.locator(".turns:visible").count() == 0
+    page.click("#fold")
     assert page.locator(".turns:visible").count() > 100
 
 
