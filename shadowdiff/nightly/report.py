@@ -46,8 +46,9 @@ class NightReport:
         return {name: partial(self._write, self.run, kind) for name, kind in FILES.items()}
 
     def _write(self, run: Run, kind: str, out: TextIO) -> None:
-        renderer: Renderer = renderer_for(kind, surroundings=self.surroundings)
-        outcomes: Iterable[SessionOutcome] = self.outcomes(kind == "markdown")
+        is_short = kind == "markdown"
+        renderer: Renderer = renderer_for(kind, only_changed=is_short, surroundings=self.surroundings)
+        outcomes: Iterable[SessionOutcome] = self.outcomes(is_short)
         renderer.render(run, outcomes, out)
 
 

@@ -91,7 +91,7 @@ def test_shares_of_sessions_have_an_interval_and_shares_of_turns_say_that_they_h
     assert not sessions.passed
     assert turns.value == pytest.approx(1 / 9)
     assert (turns.bound, turns.passed) == (None, True)
-    assert turns.note.startswith("judged by the figure itself: turns of a session hang together")
+    assert turns.note.startswith("judged by the figure itself: turns of one session are not independent")
 
 
 def test_the_distance_from_the_noise_floor_takes_the_ends_that_lie_farthest_apart() -> None:
