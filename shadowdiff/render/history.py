@@ -7,7 +7,7 @@ from itertools import groupby
 from statistics import median
 from typing import NamedTuple
 
-from shadowdiff.history import FLOOR_OF_P95, FLOORS, LEAST_NIGHTS, basis, kind_of, named_figures
+from shadowdiff.history import FLOOR_OF_P95, FLOORS, LEAST_NIGHTS, LEAST_SESSIONS, basis, kind_of, named_figures
 from shadowdiff.nights import History, NightFigures, NightStatus, Outlier
 from shadowdiff.render.amounts import NOT_KNOWN, usd
 from shadowdiff.render.figures import heading, is_of_pair, writer, written
@@ -248,6 +248,8 @@ def in_short(history: History) -> str:
     crossed = f"; {counted(newest.gates_crossed, 'gate')} crossed" if newest.gates_crossed else ""
     if left:
         return f"{night}: {counted(left, 'figure')} outside the band{crossed}."
+    if newest.sessions < LEAST_SESSIONS:
+        return f"{night}: too few sessions to be held against the nights before it{crossed}."
     if not history.band_nights:
-        return f"{night}: fewer than {LEAST_NIGHTS} nights of these sides before it make no band yet{crossed}."
+        return f"{night}: no band yet, which takes {LEAST_NIGHTS} nights of the same sides before it{crossed}."
     return f"{night}: every figure lies within the band of {counted(history.band_nights, 'night')} before it{crossed}."

@@ -51,7 +51,7 @@ class Reading(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The text, and how to leave it."""
         yield Lines(id="text")
-        yield Lines(id="end")
+        yield Lines(id="end", classes="fixed")
 
     def on_resize(self) -> None:
         """Draw for the new width."""
@@ -96,7 +96,7 @@ class Choice(ModalScreen[int]):
     def compose(self) -> ComposeResult:
         """The question and the names."""
         with Vertical():
-            yield Lines(id="title")
+            yield Lines(id="title", classes="fixed")
             yield Places(self._line, id="names")
 
     def on_mount(self) -> None:
@@ -149,7 +149,7 @@ class Foot(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         """The question."""
-        yield Lines(id="question")
+        yield Lines(id="question", classes="fixed")
 
     def on_mount(self) -> None:
         """Draw it once there is a width."""

@@ -62,24 +62,26 @@ class ReviewView(App[None]):
 
     def compose(self) -> ComposeResult:
         """Head, sessions, turn, entry, foot."""
-        yield Lines(id="head")
+        yield Lines(id="head", classes="fixed")
         with Horizontal(id="body"):
             yield Places(self._session_line, id="sessions")
             with Vertical(id="right"):
                 yield Turn(id="turn")
                 yield Lines(id="entry")
-        yield Lines(id="foot")
+        yield Lines(id="foot", classes="fixed")
 
     def on_resize(self) -> None:
         """Share the width out anew."""
         self._share()
 
     def _share(self) -> None:
-        sessions = self.query_one("#sessions", Places)
-        is_alone = self._is_zoomed or (self.size.width < NARROW and not sessions.has_focus)
-        sessions.display = not is_alone
-        sessions.styles.width = max(min(self.size.width * 3 // 10, 46), 25)
-        self.query_one("#right").display = self.size.width >= NARROW or not sessions.display
+        """Give the width to both halves, or to the one that has the focus where there is little of it."""
+        sessions, right = self._sessions, self.query_one("#right")
+        is_narrow = self.size.width < NARROW
+        sessions.display = not self._is_zoomed and (not is_narrow or sessions.has_focus)
+        right.display = not is_narrow or not sessions.display
+        share = max(min(self.size.width * 3 // 10, WIDEST_LIST), NARROWEST_LIST)
+        sessions.styles.width = share if right.display else "1fr"
         self.call_after_refresh(self._draw)
 
     def _draw(self) -> None:
@@ -147,7 +149,8 @@ class ReviewView(App[None]):
         turn = self._turn
         said = of_entry(self._saying.of_turn(opened, turn.replayed.turn.turn_id), entry_id)
         asked = turn.replayed.turn
-        words = words_of(f"{asked.query}\n{asked.search_query or ''}")
+        sought = self._walk.view.sought if self._walk else ""
+        words = words_of(f"{asked.query}\n{asked.search_query or ''}\n{sought}")
         return list(drawing.entry_lines(self._pair, turn, entry_id, said, words, width))
 
     def _fit(self, turn: Lines, lines: Sequence[Line]) -> None:

@@ -37,8 +37,11 @@ def strip_of(line: Line, width: int) -> Strip:
 class Lines(ScrollView):
     """Lines that are drawn when they come into view."""
 
+    can_focus = False
     DEFAULT_CSS = """
-    Lines { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; background: ansi_default; }
+    Lines { overflow-x: hidden; overflow-y: auto; background: ansi_default; }
+    Lines { scrollbar-gutter: stable; scrollbar-size-vertical: 1; }
+    Lines.fixed { overflow-y: hidden; scrollbar-gutter: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = []
 
@@ -54,8 +57,9 @@ class Lines(ScrollView):
             """Whose."""
             return self.lines
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 named as Textual names it
-        super().__init__(id=id)
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 Textual's name
+        """Of the class `fixed`, they are never scrolled."""
+        super().__init__(id=id, classes=classes)
         self._shown: Sequence[Line] = ()
 
     @property

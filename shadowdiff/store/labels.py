@@ -60,11 +60,13 @@ class Labels:
                 & (run_turns.c.session_id == run_sessions.c.session_id),
             )
             .where(run_turns.c.run_id == run_id)
-            .distinct(run_sessions.c.position, run_turns.c.position, labels.c.entry_id)
             .order_by(run_sessions.c.position, run_turns.c.position, labels.c.entry_id, *_NEWEST_FIRST)
         )
         found = self._store.transaction("reading labels", lambda connection: list(connection.execute(statement)))
-        return [_label(row) for row in found]
+        newest: dict[tuple[str, str, str], Label] = {}
+        for row in found:
+            newest.setdefault((row.org_id, row.turn_id, row.entry_id), _label(row))
+        return list(newest.values())
 
     def comment(self, comment: Comment) -> None:
         """Store one more comment."""

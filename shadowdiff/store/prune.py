@@ -61,7 +61,7 @@ class OldRuns:
     """Stored runs from before some time of which something may go. Methods raise StoreError when the database fails."""
 
     def __init__(self, store: RunStore, before: datetime, nights_kept: timedelta = NIGHTS_KEPT) -> None:
-        """Nights stay whole that ended less than `nights_kept` before the last one of their configuration that is done."""
+        """Nights stay whole that ended less than `nights_kept` before the last done one of their configuration."""
         self._store = store
         self._before = before
         self._nights_kept = nights_kept

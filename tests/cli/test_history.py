@@ -175,7 +175,7 @@ def state(session: Json) -> str:
 def test_a_run_is_blessed_and_what_cannot_be_compared_is_refused(
     cli: Cli, database: Environment, engine: Engine
 ) -> None:
-    """Other sides, other settings, no session in both: exit 2 and the reason in a line; where it is blessed, a warning."""
+    """Other sides, other settings, no session in both: exit 2 and the reason in a line; blessed: a warning."""
     run = replayed(cli, database, "--since", "2026-11-20")
     as_night(engine, run, "2026-11-20", "2026-11-21")
     earlier = replayed(cli, database, "--since", "2026-11-19T10:00", "--until", "2026-11-20")["run_id"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 from sqlalchemy import Engine, text
 
@@ -16,7 +19,7 @@ from shadowdiff.sources.bundle import Bundle
 from shadowdiff.store import prune
 from shadowdiff.store.prune import NIGHTS_KEPT, OldRuns, UnusedTexts
 from shadowdiff.store.runs import RunStore
-from tests.conftest import Cli, Finished
+from tests.conftest import ROOT, SECONDS, Cli, Finished, clean_environment
 
 BEFORE = datetime.now(UTC) - timedelta(days=90)
 OLD, RECENT = 120, 5
@@ -136,8 +139,8 @@ def test_what_goes_and_what_stays(kept: Kept) -> None:
     assert kept.prune("--yes").out == "no stored run fits; nothing was removed\n"
 
 
-def test_a_run_without_its_sessions_is_not_worked_on(kept: Kept) -> None:
-    """Neither asked again, which would sum up nothing over its summary, nor exported, nor compared."""
+def test_a_run_without_its_sessions_is_not_worked_on(kept: Kept, tmp_path: Path) -> None:
+    """Neither asked again, which would sum up nothing over its summary, nor exported, compared or reviewed."""
     night = kept.replay(0, night="2026-08-01")
     kept.execute(
         "INSERT INTO shadowdiff.nights (configuration, name, since, until, status) VALUES"
@@ -149,6 +152,11 @@ def test_a_run_without_its_sessions_is_not_worked_on(kept: Kept) -> None:
         ran = kept.cli(*command, env=kept.environment)
         assert (ran.code, ran.out) == (2, "")
         assert f"the sessions of run {night} were pruned, and only its summary is left" in ran.err
+    environment = clean_environment(tmp_path) | kept.environment | {"TERM": "xterm", "PYTHONPATH": str(ROOT)}
+    arguments = ["-m", "shadowdiff", "review", night]
+    review = pexpect.spawn(sys.executable, arguments, env=environment, cwd=tmp_path, timeout=SECONDS)
+    review.expect_exact("were pruned, and only its summary is left")
+    assert review.wait() == 2
 
 
 def test_nights_that_are_not_done_and_runs_at_work_stay(kept: Kept) -> None:

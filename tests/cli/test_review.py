@@ -151,4 +151,4 @@ def test_a_missing_extra_says_what_to_install(reviewed: str, tmp_path: Path) -> 
     """In one line."""
     with review(reviewed, tmp_path, command=("-c", WITHOUT_TEXTUAL)) as terminal:
         assert terminal.wait() == 2
-        assert "pip install 'shadowdiff[tui]'" in terminal.text
+        assert "pip install 'shadowdiff[tui]'" in terminal.sent.decode()
