@@ -205,7 +205,7 @@ def _report(sessions: int, size: float, seconds: float, visits: Sequence[Opened]
         (f"{name.replace('_', ' ')}, ms", f"{statistics.median(values):.0f}", f"{values[0]:.0f}–{values[-1]:.0f}")
         for name, values in spread.items()
     ]
-    title = f"{sessions:,} sessions × {TURNS} turns × top 10 × 2 sides, {len(visits)} visits"
+    title = f"{sessions:,} sessions of {TURNS} turns, {len(visits)} visits"
     show(title, ("", "median", "from–to"), rows, ["Not on an idle machine these are upper bounds."])
     figures: dict[str, Any] = {"size_mb": size, "seconds_to_write": seconds, "peak_mib": peak, "milliseconds": spread}
     publish("report", {"sessions": sessions, "turns": TURNS, "visits": len(visits)}, figures, {})
