@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -130,9 +131,18 @@ def finished(invocation: Invocation, replay: Replay, run: Run, *, retry_failed: 
     """The run, carried out under a progress bar; says how to go on with it where it is cut short."""
     from shadowdiff import diagnostics
 
+    with carrying_out(invocation, run), diagnostics.replay_progress() as on_progress:
+        return replace(replay, on_progress=on_progress).finish(run, retry_failed=retry_failed)
+
+
+@contextmanager
+def carrying_out(invocation: Invocation, run: Run) -> Iterator[None]:
+    """Hold the run; where it is cut short, say how to go on with it."""
+    from shadowdiff import diagnostics
+
     try:
-        with invocation.store.carrying_out(run.run_id), diagnostics.replay_progress() as on_progress:
-            return replace(replay, on_progress=on_progress).finish(run, retry_failed=retry_failed)
+        with invocation.store.carrying_out(run.run_id):
+            yield
     except (KeyboardInterrupt, DatabaseError):
         diagnostics.warning(
             f"{_stored(invocation, run)} stored as run {run.run_id}; go on with: shadowdiff replay --resume "
