@@ -10,7 +10,7 @@ from shadowdiff.runs import Estimate, Fidelity, PairSummary, RunSummary, SideSum
 from shadowdiff.stats import wilson_interval
 from shadowdiff.summary import percent_change
 
-TURNS_CLUSTER = "judged by the figure itself: turns of a session hang together, and no interval is kept"
+TURNS_CLUSTER = "judged by the figure itself: turns of one session are not independent, and no interval is kept"
 NO_INTERVAL = "judged by the figure itself: no interval is kept"
 FEW_SESSIONS = "judged by the figure itself: an interval takes two sessions"
 NOTHING_COMPARED = "no turn was compared; select more sessions, or see why turns failed"

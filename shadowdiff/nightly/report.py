@@ -47,10 +47,11 @@ class NightReport:
         return {name: partial(self._write, self.run, kind) for name, kind in FILES.items()}
 
     def _write(self, run: Run, kind: str, out: TextIO) -> None:
-        renderer: Renderer = renderer_for(kind, surroundings=self.surroundings)
-        if kind == "markdown":
+        is_short = kind == "markdown"
+        renderer: Renderer = renderer_for(kind, only_changed=is_short, surroundings=self.surroundings)
+        if is_short:
             out.write(f"# night {self.night.name}\n\n{replayed_sentence(self.night, run)}\n\n")
-        outcomes: Iterable[SessionOutcome] = self.outcomes(kind == "markdown")
+        outcomes: Iterable[SessionOutcome] = self.outcomes(is_short)
         renderer.render(run, outcomes, out)
 
 

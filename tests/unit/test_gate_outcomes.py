@@ -18,7 +18,7 @@ from shadowdiff.records import Usage
 from shadowdiff.render.structured import summary_json
 from shadowdiff.runs import Run, RunConfig, RunStatus
 from tests.cost_cases import cached_run, costly_run
-from tests.render_cases import COSINE, MINILM, hard_run, run_of, served_run
+from tests.render_cases import COSINE, MINILM, Asked, entries, hard_run, run_of, served_run, session_of
 
 RUNS: dict[str, Callable[[], Run]] = {
     "hard": lambda: hard_run(others=2, noise=True)[0],
@@ -91,7 +91,24 @@ def test_shares_of_sessions_have_an_interval_and_shares_of_turns_say_that_they_h
     assert not sessions.passed
     assert turns.value == pytest.approx(1 / 9)
     assert (turns.bound, turns.passed) == (None, True)
-    assert turns.note.startswith("judged by the figure itself: turns of a session hang together")
+    assert turns.note.startswith("judged by the figure itself: turns of one session are not independent")
+
+
+def test_one_session_has_no_interval_and_says_so() -> None:
+    """Resampling one session says nothing of how sessions vary; Wilson's interval of one is as wide as it must be."""
+    turn = Asked("?", entries(["One", "Two"], "kb"), {"A": [0.9, 0.1], "B": [0.1, 0.9]})
+    run, _ = run_of([session_of("s", "acme", [turn], "AB")], (COSINE, MINILM), RunConfig(top_k=1))
+    overlap, changed = judged(run, "mean_overlap <= 0", "changed_share <= 1")
+    assert (overlap.value, overlap.bound, overlap.passed) == (0, None, True)
+    assert overlap.note == "judged by the figure itself: an interval takes two sessions"
+    assert (changed.value, changed.bound, changed.note) == (1, 1, "")
+
+
+@pytest.mark.parametrize(("sign", "passes"), [("<=", True), ("<", False), (">=", True), (">", False)])
+def test_a_figure_at_its_limit(sign: str, passes: bool) -> None:
+    """Kept by `<=` and `>=`, crossed by `<` and `>`, with no margin."""
+    outcome = one(hard_run()[0], f"sessions {sign} 3")
+    assert (outcome.passed, outcome.margin) == (passes, 0)
 
 
 def test_the_distance_from_the_noise_floor_takes_the_ends_that_lie_farthest_apart() -> None:

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 WIDTH = 380.0
 HEIGHT = 190.0
-LEFT, RIGHT, TOP, BOTTOM = 40.0, 10.0, 12.0, 38.0
+LEFT, RIGHT, TOP, BOTTOM = 47.0, 10.0, 12.0, 38.0
 TICK_CHARS = 6.2
 """Width of a character of a tick's text."""
 
@@ -152,8 +152,8 @@ def night_x(at: float, nights: int) -> float:
 
 
 def _round_up(most: float) -> float:
-    """The next number whose half is round too; 1 where nothing is above 0."""
-    if most <= 0 or not math.isfinite(most):
+    """The next number whose half is round too; 1 where nothing is above 0, or worth the name."""
+    if most < 1e-12 or not math.isfinite(most):
         return 1.0
     unit = 10.0 ** math.floor(math.log10(most))
     return next(unit * step for step in (1, 1.2, 1.6, 2, 4, 6, 8, 10) if unit * step >= most * (1 - 1e-9))

@@ -3,7 +3,8 @@
 const ASKING = "about can could did do does has have how i me my our should we what when where which who why would you your";
 const STOP_WORDS = new Set([...facts.stopWords, ...ASKING.split(" ")]);
 const ENDING = /(?:ations?|ions?|ings?|ies|ied|ed|es|s|e|y)$/u;
-const segmenter = new Intl.Segmenter(undefined, { granularity: "word" });
+const LETTERS = /[\p{L}\p{M}\p{N}]+/gu;
+const segmenter = Intl.Segmenter ? new Intl.Segmenter(undefined, { granularity: "word" }) : null;
 const plain = (text) => text.normalize("NFC").toLowerCase();
 
 /** A word without its commonest English endings, where enough of it is left. */
@@ -13,6 +14,10 @@ function stem(word) {
 }
 
 function* wordsOf(text) {
+  if (!segmenter) {
+    for (const { 0: word, index } of text.matchAll(LETTERS)) yield [index, index + word.length, stem(plain(word))];
+    return;
+  }
   for (const { segment, index, isWordLike } of segmenter.segment(text)) {
     if (isWordLike) yield [index, index + segment.length, stem(plain(segment))];
   }
