@@ -8,7 +8,7 @@ import click
 
 from shadowdiff.cli.gating import asked_gate, gate_options, refusing_crossed
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import OutputOptions, output_options, summed_run, taken, write_run
+from shadowdiff.cli.output import OutputOptions, output_options, summed, taken, write_run
 
 if TYPE_CHECKING:
     from shadowdiff.nights import Surroundings
@@ -39,7 +39,7 @@ def command(invocation: Invocation, /, run: str, session_ids: tuple[str, ...], *
     With --gate or --gates it is held against rules as well: exit 1 where one does not hold.
     """
     output, gate = taken(options), asked_gate(invocation, options)
-    found = summed_run(invocation, run)
+    found = summed(invocation.store.get(run), invocation.store)
     asked = gate.judged(found)
     with refusing_crossed(asked.gates):
         write_run(found, invocation, output, beside_run(found, invocation, output, asked), session_ids)

@@ -21,6 +21,8 @@ UNDERLINE = "underline"
 MARKS = {Outcome.SAME: "=", Outcome.REORDERED: "~", Outcome.DIFFERENT: "≠", Outcome.FAILED: "!"}
 MARKS_SHOWN = 6
 """Turns of a session that its row has a mark for."""
+ORG_ROOM = 18
+"""Cells that a session's row must have to spare for its org to be named."""
 GRADE = "●"
 COMMENTED = "¶"
 UNSAVED = "?"
@@ -174,7 +176,7 @@ def session_row(session: IndexedSession, view: View, width: int, *, is_chosen: b
     counts = [Span(f"-{only_in_a}", ONLY_A if only_in_a else DIM), Span(" ")]
     counts.append(Span(f"+{only_in_b}", ONLY_B if only_in_b else DIM))
     room = width - 2 - MARKS_SHOWN - 1 - width_of(counts) - 1
-    name = fit(one_line(session.session_id), room) if room < 24 else _named(session, room)
+    name = fit(one_line(session.session_id), room) if room < ORG_ROOM else _named(session, room)
     line: Line = [Span("▸ " if is_chosen else "  ", BOLD), *_outcome_marks(outcomes), Span(" ")]
     line += [Span(name, BOLD if is_chosen else PLAIN), Span(" "), *counts]
     if not (is_chosen and has_focus):
