@@ -23,6 +23,7 @@ TABLE: tuple[tuple[str, ...], ...] = (
     ("scale",),
     ("diff_scale",),
     ("overlap",),
+    ("report",),
 )
 """Modules with their arguments, in the order of the README's table."""
 

@@ -160,6 +160,8 @@ def _scope(sessions: int, apart: int) -> Iterator[str]:
 
 
 def _limits(before: Run, after: Run) -> Iterator[str]:
+    if before.started_at > after.started_at:
+        yield f"Run {before.run_id} was made after run {after.run_id}."
     if before.config.redacted_sides != after.config.redacted_sides:
         yield "A side saw redacted texts in one of the runs and not in the other."
     if before.version != after.version:

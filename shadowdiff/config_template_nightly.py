@@ -34,7 +34,7 @@ GATE: tuple[tuple[str, str, str], ...] = (
     (
         "rules",
         '["only_in_a_per_session.B <= 3", "failed_share <= 0.02", "mean_overlap.B >= 0.7"]',
-        "A night, or `replay --gate`, that does not keep to them exits 1.",
+        "A night that does not keep to them exits 1; so does `replay --gates`. Figures: `replay --gate-figures`.",
     ),
     ("strict", '"bound"', '"bound": what is judged is the bad end of the 95% interval; "point": the figure itself.'),
 )

@@ -14,3 +14,9 @@ def seconds(text: str | float) -> float | None:
         found = DURATION.fullmatch(text.strip())
         return float(found[1]) * SECONDS[found[2]] if found else None
     return None if isinstance(text, bool) or text < 0 else float(text)
+
+
+def written(length: float) -> str:
+    """Seconds as a person would write them: `90s`, `10m`, `2h`; `seconds` reads it back."""
+    unit = next((unit for unit in ("d", "h", "m") if length and length % SECONDS[unit] == 0), "s")
+    return f"{length / SECONDS[unit]:g}{unit}"

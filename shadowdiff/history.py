@@ -9,7 +9,7 @@ from statistics import median
 from typing import TypeGuard
 
 from shadowdiff.nights import History, Night, NightFigures, NightStatus, Outlier, PairFigures
-from shadowdiff.runs import Estimate, PairSummary, Run, RunSummary, Side
+from shadowdiff.runs import Estimate, PairSummary, Run, RunStatus, RunSummary, Side
 from shadowdiff.stats import wilson_interval
 
 BAND_NIGHTS = 14
@@ -27,16 +27,18 @@ FLOORS: Mapping[str, float] = {
     "failed_share": 0.02,
 }
 """Half of the narrowest band, by figure: nights that are as good as equal must not flag each other's last digits."""
+HIGHEST = dict.fromkeys(("changed_share", "overlap", "noise_overlap", "failed_share"), 1.0)
+"""What a figure cannot be above; none is below 0."""
 FLOOR_OF_P95 = 0.1
 """The same for latency, as a share of the median."""
-LEAST_SESSIONS = 2
-"""In a night that is held against a band."""
+LEAST_SESSIONS = 10
+"""In a night that is held against a band: what a handful of sessions do is no trend."""
 RULE = (
     f"A figure is marked where it, and all of its 95% interval if it has one, lies outside median ± {DEVIATIONS:g} × "
     f"{SIGMA_PER_MAD} × median absolute deviation of up to {BAND_NIGHTS} nights before it with the same sides and "
     f"setting (at least {LEAST_NIGHTS}). No band is narrower than ±{FLOORS['overlap']:g} for shares and overlaps, "
-    f"±{FLOORS['only_in_a_per_session']:g} for entries, ±{FLOOR_OF_P95:.0%} for p95. Sessions and cost follow traffic "
-    f"and are not judged."
+    f"±{FLOORS['only_in_a_per_session']:g} for entries, ±{FLOOR_OF_P95:.0%} for p95. Nights of fewer than "
+    f"{LEAST_SESSIONS} sessions are not judged; nor are sessions and cost, which follow traffic."
 )
 
 
@@ -79,7 +81,14 @@ def run_figures(run: Run) -> NightFigures:
     """A run's figures as if it were a night of its own, named after it."""
     sides = tuple((side.label, side.name, side.fingerprint) for side in run.sides)
     found = NightFigures(run.run_id, run.run_id, run.started_at, sides, setting=_setting(run))
-    return found if run.summary is None else _with_summary(found, run.summary)
+    if run.summary is None:
+        return found
+    return replace(_with_summary(found, run.summary), cut_short=run.status is RunStatus.INTERRUPTED)
+
+
+def kind_of(name: str) -> str:
+    """`overlap` for `overlap.B`."""
+    return name.partition(".")[0]
 
 
 def named_figures(night: NightFigures) -> dict[str, Estimate]:
@@ -103,7 +112,8 @@ def _changed_share(pair: PairFigures) -> Estimate:
     """With its score interval over sessions."""
     if pair.changed_share is None or not pair.sessions:
         return Estimate(pair.changed_share)
-    return Estimate(*wilson_interval(round(pair.changed_share * pair.sessions), pair.sessions))
+    _, low, high = wilson_interval(round(pair.changed_share * pair.sessions), pair.sessions)
+    return Estimate(pair.changed_share, low, high)
 
 
 def trend(configuration: str, nights: Sequence[NightFigures], last: int | None = None) -> History:
@@ -158,7 +168,8 @@ def _outliers(night: NightFigures, earlier: Sequence[Figures]) -> Iterator[Outli
             continue
         expected = band(values, _floor(name, values))
         if expected.excludes(figure):
-            yield Outlier(night.night, name, figure.value, expected.low, expected.high, len(values))
+            low, high = max(expected.low, 0.0), min(expected.high, HIGHEST.get(kind_of(name), math.inf))
+            yield Outlier(night.night, name, figure.value, low, high, len(values))
 
 
 def _is_known(value: float | None) -> TypeGuard[float]:
@@ -166,7 +177,7 @@ def _is_known(value: float | None) -> TypeGuard[float]:
 
 
 def _floor(name: str, values: Sequence[float]) -> float:
-    kind = name.partition(".")[0]
+    kind = kind_of(name)
     return FLOOR_OF_P95 * median(values) if kind == "p95_seconds" else FLOORS[kind]
 
 

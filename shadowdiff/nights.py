@@ -85,6 +85,8 @@ class NightFigures:
     gates_crossed: int | None = None
     """None where no gate was asked for."""
     status: NightStatus = NightStatus.DONE
+    cut_short: bool = False
+    """Its run stopped before the end, at a spending cap say: the figures are of the sessions that it got to."""
     setting: str = ""
     """What else its figures hang on, in words: top K, pools, thresholds."""
 

@@ -9,7 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO, runtime_checkable
 
 from shadowdiff.findings import Finding
-from shadowdiff.records import Asked, Entry, Pool, Ranking, RecordedEntry, Session, SessionOutcome, Turn, Usage, Window
+from shadowdiff.nights import GateOutcome
+from shadowdiff.records import (
+    Activity,
+    Asked,
+    Entry,
+    Pool,
+    Ranking,
+    RecordedEntry,
+    Session,
+    SessionOutcome,
+    Turn,
+    Usage,
+    Window,
+)
 from shadowdiff.runs import Run
 
 if TYPE_CHECKING:
@@ -41,6 +54,18 @@ class WatchesSessions(Protocol):
 
     def last_asked(self, session_ids: Sequence[str]) -> dict[str, datetime]:
         """When the last turn of each session was asked; absent where the source does not say. Raises SourceError."""
+        ...
+
+
+class Followable(Protocol):
+    """A SessionSource that can be followed: which sessions there are by now, and what has been asked in them."""
+
+    def selected(self, window: Window) -> list[str]:
+        """As `session_ids`, but an org or a session that is not stored selects nothing. Raises SourceError."""
+        ...
+
+    def activity(self, session_ids: Sequence[str]) -> tuple[datetime, dict[str, Activity]]:
+        """The source's own time, and what each session holds by then; absent without a turn. Raises SourceError."""
         ...
 
 
@@ -370,4 +395,25 @@ class Renderer(Protocol):
 
     def render(self, run: Run, outcomes: Iterable[SessionOutcome], out: TextIO) -> None:
         """Write the whole run to `out`, sessions in the order given."""
+        ...
+
+
+class RunStream(Protocol):
+    """A run that is being written while it goes on."""
+
+    def add(self, outcome: SessionOutcome) -> None:
+        """Write a session."""
+        ...
+
+    def end(self, run: Run, gates: Sequence[GateOutcome] = ()) -> None:
+        """Write what stands at the end, of the run as it ended, and what gates made of it."""
+        ...
+
+
+@runtime_checkable
+class StreamingRenderer(Renderer, Protocol):
+    """A Renderer that can write sessions before the run is over."""
+
+    def stream(self, run: Run, out: TextIO) -> RunStream:
+        """Begin to write to `out`; together it is what `render` writes, but for what only the whole run could tell."""
         ...

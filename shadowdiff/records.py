@@ -133,6 +133,15 @@ class Window:
         return bool(self.sample or self.session_ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What has been asked in a session so far."""
+
+    turns: int
+    last_asked: datetime | None
+    """When the last turn was asked; None where no turn has a time."""
+
+
 class PoolOrigin(StrEnum):
     """Where a turn's pool came from."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from shadowdiff.errors import DatabaseError
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_OF_A_STAY_SECONDS = 60.0
+"""Where a database is waited for without end: it may be away for a weekend."""
 TRANSIENT_CLASSES = ("08",)
 """SQLSTATE classes: connection exceptions."""
 TRANSIENT_STATES = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "57P05"})
@@ -49,12 +52,17 @@ class Retries:
         on_wait: Callable[[str], None] = lambda text: None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`retry_for` in seconds; `on_wait` is told once per outage."""
+        """`retry_for` in seconds, infinity for as long as it takes; `on_wait` is told once per outage.
+
+        Once `is_over` nothing is tried again.
+        """
         self._retry_for = retry_for
         self._on_wait = on_wait
         self._sleep = sleep
         self._clock = clock
+        self._is_over = is_over
         self._was_reached = False
 
     def run(self, work: Callable[[], T]) -> T:
@@ -75,11 +83,21 @@ class Retries:
                 return result
 
     def _wait(self, error: DatabaseError, began: float, attempt: int) -> None:
+        if self._is_over():
+            raise error
         left = began + self._retry_for - self._clock()
         if left <= 0:
             self._was_reached = False  # whoever asks next must not wait as long again
             raise type(error)(f"{error}; tried again for {self._retry_for:g} s") from error.__cause__
+        stays = math.isinf(self._retry_for)
         if attempt == 0:
-            self._on_wait(f"{error}; trying again for up to {self._retry_for:g} s")
-        pause = min(FIRST_PAUSE_SECONDS * 2.0**attempt, LONGEST_PAUSE_SECONDS)
-        self._sleep(min(pause * random.uniform(0.5, 1.5), left))  # noqa: S311 jitter, not secrecy
+            until = "until it is back" if stays else f"for up to {self._retry_for:g} s"
+            self._on_wait(f"{error}; trying again {until}")
+        longest = LONGEST_PAUSE_OF_A_STAY_SECONDS if stays else LONGEST_PAUSE_SECONDS
+        self._sleep(min(growing_pause(attempt, longest), left))
+
+
+def growing_pause(attempt: int, longest: float) -> float:
+    """Seconds to wait after so many vain attempts, about `longest` at most; never the same for two who wait."""
+    pause = min(FIRST_PAUSE_SECONDS * 2.0 ** min(attempt, 30), longest)
+    return pause * random.uniform(0.5, 1.5)  # noqa: S311 jitter, not secrecy

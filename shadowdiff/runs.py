@@ -195,6 +195,23 @@ class SideSummary:
     failure_reasons: tuple[tuple[str, int], ...] = ()
     """Why turns failed and how many did for it, the most frequent reasons, most first; a reason may quote anything."""
 
+    @property
+    def usd_per_turn(self) -> float | None:
+        """Had none come from the cache: None where none was asked for, or nothing is charged.
+
+        The turns of which a cascade's gate is sure cost nothing, on any night.
+        """
+        if self.cost_usd is None or not self.asked_turns:
+            return None
+        return self.cost_usd / self.asked_turns * self._share_asked
+
+    @property
+    def _share_asked(self) -> float:
+        """Of a side's turns, those that an empty cache would have asked for."""
+        return (
+            1.0 if self.escalated_turns is None or not self.ranked_turns else self.escalated_turns / self.ranked_turns
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -294,6 +311,20 @@ class ScoresHeld:
     """What it is, where a stored run knows it."""
     runs: int = 0
     """Stored runs in which it is a side."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHeld:
+    """What the store holds of a run, beside its summary."""
+
+    run_id: str
+    started_at: datetime
+    night: str | None
+    """Configuration and name of the night that it is of; None where it is no night's."""
+    sessions: int
+    turns: int
+    size_bytes: int
+    """Roughly, on the server's disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import trustme
 
 from tests.servers import free_port, until
 
@@ -22,6 +25,26 @@ CREDENTIALS = {
     "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
 }
 """What points boto3 at no account of anybody's."""
+
+
+@dataclass(frozen=True)
+class TLS:
+    """Files of a certificate for localhost, and of the authority that made it."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def made_in(cls, directory: Path) -> TLS:
+        """New ones."""
+        files = cls(*(directory / name for name in ("authority.pem", "certificate.pem", "key.pem")))
+        authority = trustme.CA()
+        issued = authority.issue_cert("localhost")
+        authority.cert_pem.write_to_path(files.authority)
+        issued.private_key_pem.write_to_path(files.key)
+        issued.cert_chain_pems[0].write_to_path(files.certificate)
+        return files
 
 
 @dataclass(frozen=True)
@@ -44,19 +67,20 @@ class Buckets:
 
 
 @contextmanager
-def s3_server() -> Iterator[Buckets]:
-    """A server of its own process, without buckets."""
+def s3_server(tls: TLS | None = None) -> Iterator[Buckets]:
+    """A server of its own process, without buckets; over TLS with a certificate."""
     import boto3
 
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
+    command += [] if tls is None else ["-c", str(tls.certificate), "-k", str(tls.key)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until("the S3 server", lambda: _listens(port))
-        url = f"http://127.0.0.1:{port}"
+        url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
         keys = {"aws_access_key_id": "tests", "aws_secret_access_key": "tests"}
-        yield Buckets(url, boto3.client("s3", endpoint_url=url, region_name="eu-central-1", **keys))
+        authority = tls and str(tls.authority)
+        yield Buckets(url, boto3.client("s3", endpoint_url=url, region_name="eu-central-1", verify=authority, **keys))
     finally:
         process.kill()
         process.wait()

@@ -24,6 +24,7 @@ from shadowdiff.sources.postgres import PostgresSource
 from shadowdiff.store.ingest import ingest
 from shadowdiff.store.migrate import upgrade
 from shadowdiff.store.runs import RunStore
+from tests.strangers import Renamed, fill
 from tests.warm import WarmPython
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -172,6 +173,15 @@ def empty_engine(empty_url: str) -> Iterator[Engine]:
     engine = store_engine(empty_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def stranger(bare_url: str, sample: Bundle) -> tuple[str, Renamed]:
+    """A database with the sample in a schema of somebody else's, and the ids that it has there."""
+    engine = store_engine(bare_url)
+    names = fill(engine, sample)
+    engine.dispose()
+    return bare_url, names
 
 
 @pytest.fixture

@@ -45,11 +45,12 @@ def nights_of(overlaps: Sequence[float], **changed: Any) -> list[NightFigures]:
 
 
 def a_history(*, others: int = 1, last: int | None = None) -> History:
-    """Three weeks of nights: quiet ones, one on which every turn failed, a bad one, another model, one not finished."""
+    """Three weeks: a change of sides, a quiet night, one that failed, one cut short, a bad one, one not finished."""
     sway = (0.02, -0.01, 0.0, 0.01, -0.02, 0.015, -0.005)
     nights = [_night(at, sway[at % 7], others) for at in range(21)]
     nights[3] = NightFigures(nights[3].night, None, nights[3].until)
     nights[4] = replace(nights[4], failed_turns=nights[4].turns, pairs={"B": FAILED_PAIR} | _rest(nights[4]))
+    nights[16] = replace(nights[16], cut_short=True, sessions=311)
     nights[18] = _bad(nights[18])
     running = NightFigures("2026-11-22", "20261122-030000-ab12", AT + timedelta(days=21), status=NightStatus.RUNNING)
     return trend("nightly \x1b[31m", [*nights, running], last)

@@ -30,6 +30,7 @@ CHECKS = (
     Check("source", "mapping", columns.named),
     Check("source", "role", server.role, ("connection", "mapping")),
     Check("source", "tables", columns.tables, ("connection", "mapping")),
+    Check("source", "announcements", server.announcements, ("connection", "mapping", "tables")),
     *(Check("mapping", name, columns.part(name), ("connection", "mapping", "tables")) for name in PARTS),
     Check("mapping", "not mapped", columns.unmapped, ("tables", *PARTS)),
     Check("mapping", "time zone", columns.time_zone, ("tables", *PARTS)),
@@ -63,5 +64,6 @@ CHECKS = (
     Check("store", "token vectors", storage.token_vectors),
     Check("nightly", "gate", nights.gate),
     Check("nightly", "reports", nights.reports),
+    Check("nightly", "deliveries", nights.deliveries),
 )
 """A check that builds on others names them: without them it is said to be skipped."""

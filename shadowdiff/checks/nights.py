@@ -27,10 +27,15 @@ def gate(checkup: Checkup) -> Iterator[Finding]:
 
 
 def reports(checkup: Checkup) -> Iterator[Finding]:
-    """Whether there is a directory to write to, and whether S3 and the webhook are named as they must be."""
+    """Whether there is a directory to write to."""
+    directory = checkup.settings.nightly.directory
+    if directory is not None:
+        yield _directory(directory)
+
+
+def deliveries(checkup: Checkup) -> Iterator[Finding]:
+    """Whether S3 and the webhook are named as they must be."""
     nightly = checkup.settings.nightly
-    if nightly.directory is not None:
-        yield _directory(nightly.directory)
     if nightly.s3 or nightly.webhook_env:
         check_targets(nightly, checkup.settings.privacy)
         named = [nightly.s3] if nightly.s3 else []

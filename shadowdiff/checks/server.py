@@ -184,3 +184,14 @@ def _refusal(connection: Connection) -> str | None:
         return None
     finally:
         savepoint.rollback()
+
+
+def announcements(checkup: Checkup) -> Iterator[Finding]:
+    """Whether sessions of the own schema are heard of as they are written; no other schema announces any."""
+    if not checkup.mapping.is_own:
+        return
+    with checkup.source.listener(lambda session_id: None) as listener:
+        if listener.is_listening:
+            yield ok("announcements", "heard: `replay --follow` learns of new sessions as they are written")
+        elif listener.refusal:
+            yield ok("announcements", f"not heard, so `replay --follow` polls: {listener.refusal}")

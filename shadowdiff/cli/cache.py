@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,7 +11,7 @@ import click
 
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import opened, width_of
-from shadowdiff.cli.questions import may_ask
+from shadowdiff.cli.questions import confirm_removal
 from shadowdiff.cli.when import When
 from shadowdiff.errors import ConfigError
 
@@ -136,13 +135,8 @@ def _confirm(chosen: Sequence[ScoresHeld], *, yes: bool) -> None:
     """Raise ConfigError where nobody can be asked and nobody said --yes; click.Abort where the answer is no."""
     from shadowdiff.render.listing import cache_table
 
-    if yes:
-        return
     would = _counted(sum(item.pairs for item in chosen), len(chosen))
-    if not may_ask():
-        raise ConfigError(f"this would remove {would}; say --yes to do it")
-    click.echo(cache_table(chosen, width_of(sys.stderr)), err=True)
-    click.confirm(f"Remove {would}?", abort=True, err=True)
+    confirm_removal(would, lambda width: cache_table(chosen, width), yes=yes)
 
 
 def _counted(pairs: int, rerankers: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -88,10 +89,12 @@ def stored_run(invocation: Invocation, name: str, *, retry_failed: bool) -> tupl
     """A run that can go on, and its sides."""
     from shadowdiff.replay.sides import rebuild_sides
     from shadowdiff.runs import RunStatus
+    from shadowdiff.store.prune import require_sessions
 
     run, settings = invocation.store.get(name), invocation.settings
     if run.status is RunStatus.DONE and not retry_failed:
         raise ConfigError(f"run {run.run_id} is done; see it with: shadowdiff show {run.run_id}")
+    require_sessions(run, invocation.store)
     how_built = (settings.privacy, settings.providers, settings.text_cache)
     return run, rebuild_sides(run, settings.rerankers, *how_built)
 
@@ -128,9 +131,18 @@ def finished(invocation: Invocation, replay: Replay, run: Run, *, retry_failed: 
     """The run, carried out under a progress bar; says how to go on with it where it is cut short."""
     from shadowdiff import diagnostics
 
+    with carrying_out(invocation, run), diagnostics.replay_progress() as on_progress:
+        return replace(replay, on_progress=on_progress).finish(run, retry_failed=retry_failed)
+
+
+@contextmanager
+def carrying_out(invocation: Invocation, run: Run) -> Iterator[None]:
+    """Hold the run; where it is cut short, say how to go on with it."""
+    from shadowdiff import diagnostics
+
     try:
-        with invocation.store.carrying_out(run.run_id), diagnostics.replay_progress() as on_progress:
-            return replace(replay, on_progress=on_progress).finish(run, retry_failed=retry_failed)
+        with invocation.store.carrying_out(run.run_id):
+            yield
     except (KeyboardInterrupt, DatabaseError):
         diagnostics.warning(
             f"{_stored(invocation, run)} stored as run {run.run_id}; go on with: shadowdiff replay --resume "

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import MIN_WIDTH, colored, opened, width_of
+from shadowdiff.cli.output import colored, opened, place_options, width_of
 
 EPILOG = """\b
 Examples:
@@ -18,7 +18,7 @@ Examples:
 
 @click.command("compare", epilog=EPILOG)
 @click.argument("before", metavar="BEFORE")
-@click.argument("after", metavar="AFTER", default="latest")
+@click.argument("after", metavar="[AFTER]", default="latest")
 @click.option(
     "--format",
     "kind",
@@ -30,15 +30,7 @@ Examples:
 @click.option(
     "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Sessions listed of each kind; 0: all."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout.")
-@click.option("--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's.")
-@click.option(
-    "--color",
-    type=click.Choice(("auto", "always", "never")),
-    default="auto",
-    show_default=True,
-    help="Colour; auto: on a terminal without NO_COLOR.",
-)
+@place_options
 @click.pass_obj
 def command(
     invocation: Invocation,
@@ -53,16 +45,19 @@ def command(
     """Say what changed from run BEFORE to run AFTER: sessions newly different, newly failing, or fixed.
 
     Each is a run's id, the beginning of one, or `latest`. Both must have the same rerankers and settings, and
-    sessions in both over the same pools: what changed is then the knowledge base's doing or the index's, not that of
-    another question. Where a comparison would mean nothing, it is refused with the reason (exit 2). Nights share no
-    sessions: see `shadowdiff history`.
+    sessions in both, over the same pools. What changed is then what no fingerprint sees: a provider's model,
+    embeddings, term statistics, failures. Where a comparison would mean nothing, it is refused with the reason
+    (exit 2). Nights share no sessions: see `shadowdiff history`.
     """
     from shadowdiff.render.comparison import comparison_json, comparison_lines, comparison_markdown
     from shadowdiff.render.lines import painter
     from shadowdiff.replay.compared import compare_runs
+    from shadowdiff.store.prune import require_sessions
 
     store = invocation.store
     earlier, later = store.get(before), store.get(after)
+    for run in (earlier, later):
+        require_sessions(run, store)
     changes = compare_runs(earlier, later, store)
     with opened(output) as out:
         if kind == "json":

@@ -71,7 +71,10 @@ def command(
     RUN is a run's id, the beginning of one, or `latest`. A bundle replays to the same rankings with the same sides;
     what stands in the way of that is said on stderr.
     """
+    from shadowdiff.store.prune import require_sessions
+
     found = invocation.store.get(run)
+    require_sessions(found, invocation.store)
     redact_by = _redactor(invocation) if redact else None
     if kind == "csv":
         _write_csv(invocation, found, output, redact_by)

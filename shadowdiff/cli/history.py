@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import MIN_WIDTH, colored, opened, width_of
+from shadowdiff.cli.output import colored, opened, place_options, width_of
 from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,15 +33,7 @@ Examples:
     show_default=True,
     help="What to write.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout.")
-@click.option("--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's.")
-@click.option(
-    "--color",
-    type=click.Choice(("auto", "always", "never")),
-    default="auto",
-    show_default=True,
-    help="Colour; auto: on a terminal without NO_COLOR.",
-)
+@place_options
 @click.pass_obj
 def command(
     invocation: Invocation, name: str | None, last: int, kind: str, output: Path | None, width: int | None, color: str

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shadowdiff.config import Settings, load_settings
 from shadowdiff.errors import ConfigError
@@ -13,6 +14,7 @@ from shadowdiff.errors import ConfigError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from shadowdiff.cli.ending import Ending
     from shadowdiff.retry import Retries
     from shadowdiff.sources.mapping import SourceMapping
     from shadowdiff.sources.postgres import PostgresSource
@@ -29,6 +31,8 @@ class Invocation:
     """Whatever is configured, use the embedded server: the sample must never be written into somebody's production."""
     is_patient: bool = True
     """Whether a database that goes away is waited for; not where somebody sits before the screen and can ask again."""
+    ending: Ending | None = None
+    """Where set before anything is opened, a lost database is waited for until this end is asked for."""
 
     _patience: dict[str, Retries] = field(default_factory=dict)
     _statuses: dict[str, SchemaStatus] = field(default_factory=dict)
@@ -119,8 +123,10 @@ class Invocation:
         from shadowdiff.retry import Retries
 
         if url not in self._patience:
-            retry_for = self.settings.limits.retry_for if self.is_patient else 0.0
-            self._patience[url] = Retries(retry_for, on_wait=diagnostics.warning)
+            how: dict[str, Any] = {"retry_for": self.settings.limits.retry_for if self.is_patient else 0.0}
+            if self.ending is not None:
+                how = {"retry_for": math.inf, "sleep": self.ending.pause, "is_over": self.ending.is_asked}
+            self._patience[url] = Retries(on_wait=diagnostics.warning, **how)
         return self._patience[url]
 
     def _status(self, url: str, engine: Engine) -> SchemaStatus:

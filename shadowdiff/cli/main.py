@@ -32,6 +32,7 @@ COMMANDS = {
     "optimize": "shadowdiff.cli.optimize",
     "rerankers": "shadowdiff.cli.rerankers",
     "cache": "shadowdiff.cli.cache",
+    "prune": "shadowdiff.cli.prune",
     "db": "shadowdiff.cli.db",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,7 @@ class Nights:
 
         last = self.store.last_done(self.settings.name)
         watermark = None if last is None else last.until
+        self._refuse_the_past(last)
         window = window_of(self.settings, watermark, self.now, self.since)
         since = window.since or self.now
         replayed = partial(self.store.replayed, self.settings.name, since=since)
@@ -134,6 +135,14 @@ class Nights:
         beside = self.store.attaching(night)
         run = replay_sessions(self.invocation, sides, config, found.session_ids, beside, **self._how())
         return self._ended(night, run, hold)
+
+    def _refuse_the_past(self, last: Night | None) -> None:
+        """Sessions of a missed night are replayed by the next one; a call from before that has nothing to do."""
+        if last is not None and self.now < last.until and self.since is None:
+            raise ConfigError(
+                f"--as-of is before {last.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC, until when night {last.name} has "
+                "replayed what came in; with --since it replays what that left"
+            )
 
     def _ended(self, night: Night, run: Run | None, hold: Hold) -> Night:
         """Judge the run, record the night as done with where its report is to go, and say what is wrong."""

@@ -21,6 +21,7 @@ from shadowdiff.render.formats import FORMATS, renderer_for
 if TYPE_CHECKING:
     from shadowdiff.cli.invocation import Invocation
     from shadowdiff.nights import Surroundings
+    from shadowdiff.protocols import Renderer
     from shadowdiff.records import SessionOutcome
     from shadowdiff.runs import Run
     from shadowdiff.store.runs import RunStore
@@ -43,25 +44,33 @@ class OutputOptions:
     full_rankings: bool = False
 
 
+PLACE_OPTIONS = (
+    click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout."),
+    click.option("--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's."),
+    click.option(
+        "--color",
+        type=click.Choice(("auto", "always", "never")),
+        default="auto",
+        show_default=True,
+        help="Colour; auto: on a terminal without NO_COLOR.",
+    ),
+)
+
+
+def place_options(function: F) -> F:
+    """Add where to write, how wide and in which colours: `output`, `width` and `color`."""
+    for option in reversed(PLACE_OPTIONS):
+        function = option(function)
+    return function
+
+
 def output_options(function: F) -> F:
     """Add the options that OutputOptions collects."""
     options = (
         click.option(
             "--format", type=click.Choice(FORMATS), default="terminal", show_default=True, help="What to write."
         ),
-        click.option(
-            "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE, not stdout."
-        ),
-        click.option(
-            "--width", type=click.IntRange(min=MIN_WIDTH), metavar="N", help="Columns; default: the terminal's."
-        ),
-        click.option(
-            "--color",
-            type=click.Choice(("auto", "always", "never")),
-            default="auto",
-            show_default=True,
-            help="Colour; auto: on a terminal without NO_COLOR.",
-        ),
+        *PLACE_OPTIONS,
         click.option(
             "--only-changed", is_flag=True, help="Leave out turns on which every side surfaced the same entries."
         ),
@@ -105,16 +114,20 @@ def write_run(
     Raises ConfigError when the file cannot be written, or the run has not replayed a session.
     """
     with opened(options.output) as out:
-        renderer = renderer_for(
-            options.format,
-            width=options.width or width_of(out),
-            color=colored(options.color, out),
-            full_rankings=options.full_rankings,
-            only_changed=options.only_changed,
-            surroundings=surroundings,
-        )
         chosen = chosen_outcomes(run, invocation.store, options, session_ids)
-        renderer.render(run, with_texts(run, invocation, chosen), out)
+        chosen_renderer(options, out, surroundings).render(run, with_texts(run, invocation, chosen), out)
+
+
+def chosen_renderer(options: OutputOptions, out: TextIO, surroundings: Surroundings | None = None) -> Renderer:
+    """The renderer of the chosen format, as wide and as colourful as `out` is."""
+    return renderer_for(
+        options.format,
+        width=options.width or width_of(out),
+        color=colored(options.color, out),
+        full_rankings=options.full_rankings,
+        only_changed=options.only_changed,
+        surroundings=surroundings,
+    )
 
 
 def with_texts(run: Run, invocation: Invocation, outcomes: Iterator[SessionOutcome]) -> Iterator[SessionOutcome]:
@@ -200,14 +213,25 @@ def opened(path: Path | None) -> Iterator[TextIO]:
         temporary.unlink(missing_ok=True)
 
 
+def require_writable(path: Path | None) -> None:
+    """Raise ConfigError where a file could not be written later on; None is stdout."""
+    if path is not None and not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write {path}: there is no directory {path.parent} that may be written to")
+
+
 @contextmanager
 def _pipe_may_close() -> Iterator[None]:
     """The reader has seen enough (`| head`): nothing failed, and the interpreter must not complain at exit."""
     try:
         yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write_to_nobody()
         raise click.exceptions.Exit(ExitCode.DONE) from None
+
+
+def write_to_nobody() -> None:
+    """Nobody reads stdout any more: what is still written there goes nowhere, and fails no more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def umask() -> int:

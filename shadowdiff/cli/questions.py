@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 import click
 
+from shadowdiff.cli.output import width_of
 from shadowdiff.errors import ConfigError
 from shadowdiff.render.text import one_line
 
@@ -30,6 +31,19 @@ Repropose = Callable[["Choices"], "Proposal"]
 def may_ask() -> bool:
     """Whether somebody sits at a terminal who reads questions and can answer."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm_removal(what: str, listed: Callable[[int], str], *, yes: bool) -> None:
+    """Let whoever sits at the terminal see what would go, `listed` within a width, and say yes to it.
+
+    Raises ConfigError where nobody can be asked and nobody said --yes; click.Abort where the answer is no.
+    """
+    if yes:
+        return
+    if not may_ask():
+        raise ConfigError(f"this would remove {what}; say --yes to do it")
+    click.echo(listed(width_of(sys.stderr)), err=True)
+    click.confirm(f"Remove {what}?", abort=True, err=True)
 
 
 def settled(choices: Choices, repropose: Repropose) -> Choices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,7 @@ from shadowdiff.cli.carrying import (
     resume_run,
     stored_run,
 )
+from shadowdiff.cli.follow import follow, follow_options, followed
 from shadowdiff.cli.gating import Gate, asked_gate, gate_options, refusing_crossed
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import OutputOptions, output_options, taken, write_run
@@ -40,6 +42,7 @@ Examples:
   shadowdiff replay --last 10 -A run:before.trec -B run:after.trec
   shadowdiff replay --last 1000 -A v3 -B managed --dry-run
   shadowdiff replay --last 200 --gate 'mean_overlap.B >= 0.7' --gate 'failed_share <= 2%'
+  shadowdiff replay --follow --idle 10m -A v3 -B v4 --only-changed
   shadowdiff replay --resume 20261120-0214"""
 
 
@@ -109,6 +112,7 @@ class SideNumber(click.ParamType[tuple[str, float]]):
 )
 @click.option("--resume", metavar="RUN", help="Go on with an interrupted run; its selection and sides stand.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: ask again for the turns that a side failed on.")
+@follow_options
 @gate_options
 @output_options
 @click.pass_obj
@@ -120,23 +124,33 @@ def command(invocation: Invocation, /, resume: str | None, max_failures: float |
     Everything is stored: `shadowdiff show latest` renders the run again.
     """
     output, gate = taken(options), asked_gate(invocation, options)
+    following = followed(options, output, resume)
     if options["retry_failed"] and not resume:
         raise ConfigError("--retry-failed goes with --resume RUN: it asks again for that run's failed turns")
     if options["dry_run"]:
         _dry_run(invocation, resume, options, output)
         return
-    run = _resumed(invocation, resume, options, gate) if resume else _started(invocation, options, gate)
+    if following:
+        run, write = follow(invocation, *_asked_for(invocation, options, gate), following, output, **_how(options))
+    else:
+        run = _resumed(invocation, resume, options, gate) if resume else _started(invocation, options, gate)
+        write = partial(write_run, invocation=invocation, options=output)
     surroundings = gate.judged(run)
     with refusing_crossed(surroundings.gates):
-        write_run(run, invocation, output, surroundings)
+        write(run, surroundings=surroundings)
         refuse_cap(run, options["max_usd"], invocation)
         refuse_too_many_failures(run, max_failures)
 
 
 def _started(invocation: Invocation, options: dict[str, Any], gate: Gate) -> Run:
+    return replay_sessions(invocation, *_asked_for(invocation, options, gate), **_how(options))
+
+
+def _asked_for(invocation: Invocation, options: dict[str, Any], gate: Gate) -> tuple[SideOptions, RunConfig]:
+    """Sides and configuration as the command line and shadowdiff.toml say. Raises ConfigError."""
     sides, config = _sides(invocation, options), _config(invocation, options)
     gate.check_sides(1 + len(sides.others))
-    return replay_sessions(invocation, sides, config, **_how(options))
+    return sides, config
 
 
 def _config(invocation: Invocation, options: dict[str, Any]) -> RunConfig:

@@ -44,10 +44,12 @@ def command(invocation: Invocation, /, run: str, author: str | None) -> None:
     from tempfile import TemporaryDirectory
 
     from shadowdiff import diagnostics
+    from shadowdiff.store.prune import require_sessions
 
     who = author or _user()
     invocation.is_patient = False
     found = invocation.store.get(run)
+    require_sessions(found, invocation.store)
     with TemporaryDirectory(prefix="shadowdiff-review-") as directory:
         app = _app(invocation, found, who, Path(directory))
         with diagnostics.passed_to(app.note):

@@ -38,8 +38,15 @@ def command(invocation: Invocation, /, run: str, session_ids: tuple[str, ...], *
     RUN is a run's id, the beginning of one, or `latest`. With --session the summary is still that of the whole run.
     With --gate or --gates it is held against rules as well: exit 1 where one does not hold.
     """
+    from shadowdiff import diagnostics
+    from shadowdiff.store.prune import sessions_gone
+
     output, gate = taken(options), asked_gate(invocation, options)
     found = summed(invocation.store.get(run), invocation.store)
+    if gone := sessions_gone(found, invocation.store):
+        diagnostics.warning(
+            f"{gone:,} of the sessions of run {found.run_id} were pruned and are not shown; the summary counts them all"
+        )
     asked = gate.judged(found)
     with refusing_crossed(asked.gates):
         write_run(found, invocation, output, beside_run(found, invocation, output, asked), session_ids)

@@ -1,4 +1,4 @@
-"""Times as people type them: `24h`, `7d`, `2026-11-19`, `2026-11-19T14:00+01:00`."""
+"""Times as people type them: `24h`, `7d`, `2026-11-19`, `2026-11-19T14:00+01:00`; and durations: `15s`, `10m`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shadowdiff.durations import seconds
+
 if TYPE_CHECKING:
     Base = click.ParamType[datetime]
+    DurationBase = click.ParamType[float]
 else:
-    Base = click.ParamType  # not generic before click 8.4
+    Base = DurationBase = click.ParamType  # not generic before click 8.4
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -31,6 +34,26 @@ class When(Base):
                 f"{value!r} is neither an age (30m, 24h, 7d, 2w) nor a date (2026-11-19, 2026-11-19T14:00)", param, ctx
             )
         return moment
+
+
+class Duration(DurationBase):
+    """A duration in seconds, at least `least` of them."""
+
+    name = "10m"
+
+    def __init__(self, least: float = 0.0) -> None:
+        self._least = least
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse, or fail with what is understood."""
+        if isinstance(value, int | float):
+            return float(value)
+        found = seconds(str(value))
+        if found is None:
+            self.fail(f"{value!r} is no duration, such as 90, 30s, 10m or 2h", param, ctx)
+        if found < self._least:
+            self.fail(f"{value!r} is too short; it must be at least {self._least:g} s", param, ctx)
+        return found
 
 
 def parse_when(text: str, now: datetime) -> datetime | None:

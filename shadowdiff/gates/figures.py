@@ -13,6 +13,8 @@ from shadowdiff.gates.readings import (
     OfSide,
     above_noise,
     below_noise,
+    cost_per_1000,
+    cost_per_month,
     distinct_change,
     escalated,
     estimate,
@@ -132,6 +134,15 @@ FIGURES = (
         Unit.USD,
         run_cost,
         of_side=side_cost,
+    ),
+    Figure(
+        "usd_per_1000_queries",
+        "what a provider charges for 1,000 turns, had none come from the cache",
+        Unit.USD,
+        of_side=cost_per_1000,
+    ),
+    Figure(
+        "usd_per_month", "the same for a month of turns, as often as these were asked", Unit.USD, of_side=cost_per_month
     ),
     Figure(
         "mean_only_in_a_per_session",

@@ -11,6 +11,7 @@ from shadowdiff.nightly.settings import Strict
 from shadowdiff.nights import GateOutcome
 from shadowdiff.runs import Run, RunStatus
 
+NO_NUMBER = "the run has no number for it; replay its sessions anew"
 NOT_RECORDED = "the run's summary does not have the side"
 
 
@@ -33,13 +34,14 @@ def crossed(found: Sequence[GateOutcome]) -> tuple[GateOutcome, ...]:
 
 def _outcome(rule: Rule, side: str | None, run: Run, strict: Strict) -> GateOutcome:
     reading = _reading(rule, side, run)
-    value = reading.value if reading.value is None or isfinite(reading.value) else None
-    bound = _bound(rule, reading) if strict is Strict.BOUND and value is not None else None
-    judged = value if bound is None else bound
+    if not all(number is None or isfinite(number) for number in (reading.value, reading.low, reading.high)):
+        reading = Reading(None, note=NO_NUMBER)
+    bound = _bound(rule, reading) if strict is Strict.BOUND else None
+    judged = reading.value if bound is None else bound
     return GateOutcome(
         rule=rule.text,
         figure=rule.name if side is None else f"{rule.name}.{side}",
-        value=value,
+        value=reading.value,
         bound=bound,
         limit=rule.limit,
         passed=judged is not None and rule.comparison.holds(judged, rule.limit),

@@ -10,7 +10,7 @@ from shadowdiff.runs import Estimate, Fidelity, PairSummary, RunSummary, SideSum
 from shadowdiff.stats import wilson_interval
 from shadowdiff.summary import percent_change
 
-TURNS_CLUSTER = "judged by the figure itself: turns of a session hang together, and no interval is kept"
+TURNS_CLUSTER = "judged by the figure itself: turns of one session are not independent, and no interval is kept"
 NO_INTERVAL = "judged by the figure itself: no interval is kept"
 FEW_SESSIONS = "judged by the figure itself: an interval takes two sessions"
 NOTHING_COMPARED = "no turn was compared; select more sessions, or see why turns failed"
@@ -18,6 +18,7 @@ NO_TURNS = "the run has no turn; select more sessions"
 NO_NOISE = "the noise floor was not measured; replay with --noise"
 NO_LATENCY = "no latency was measured; replay with --latency 20 or more"
 NO_PRICE = "no price is given; write one into [prices] of shadowdiff.toml and replay"
+ALL_CACHED = "no turn was asked for, all came from the cache; replay with --no-cache to know"
 NO_PRODUCTION = "no side is production's; name it with --production"
 NOTHING_SERVED = "no turn has a record of what was served"
 NO_CASCADE = "the side is no cascade"
@@ -164,6 +165,25 @@ def side_cost(side: SideSummary, _: RunSummary) -> Reading:
     if side.cost_usd is None and side.usage != Usage():
         return Reading(None, note=NO_PRICE)
     return Reading(side.cost_usd or 0.0)
+
+
+def cost_per_1000(side: SideSummary, run: RunSummary) -> Reading:
+    """Had none of the turns come from the cache."""
+    each = side.usd_per_turn
+    if each is not None:
+        return Reading(1000 * each)
+    free = side_cost(side, run)
+    return Reading(None, note=ALL_CACHED) if side.cost_usd is not None else free
+
+
+def cost_per_month(side: SideSummary, run: RunSummary) -> Reading:
+    """If every turn of a month were asked for, as often as those of the run were."""
+    each = cost_per_1000(side, run)
+    if each.value is None:
+        return each
+    if run.turns_per_month is None:
+        return Reading(None, note="the selected turns say nothing of how many a month has; select by time")
+    return Reading(each.value / 1000 * run.turns_per_month)
 
 
 def _of_estimate(found: Estimate, missing: str) -> Reading:

@@ -13,6 +13,7 @@ from shadowdiff.nights import Night, Surroundings
 from shadowdiff.protocols import Renderer
 from shadowdiff.records import SessionOutcome
 from shadowdiff.render.formats import renderer_for
+from shadowdiff.render.tonight import replayed_sentence
 from shadowdiff.runs import Run
 
 FILES: Mapping[str, str] = {
@@ -46,13 +47,16 @@ class NightReport:
         return {name: partial(self._write, self.run, kind) for name, kind in FILES.items()}
 
     def _write(self, run: Run, kind: str, out: TextIO) -> None:
-        renderer: Renderer = renderer_for(kind, surroundings=self.surroundings)
-        outcomes: Iterable[SessionOutcome] = self.outcomes(kind == "markdown")
+        is_short = kind == "markdown"
+        renderer: Renderer = renderer_for(kind, only_changed=is_short, surroundings=self.surroundings)
+        if is_short:
+            out.write(f"# night {self.night.name}\n\n{replayed_sentence(self.night, run)}\n\n")
+        outcomes: Iterable[SessionOutcome] = self.outcomes(is_short)
         renderer.render(run, outcomes, out)
 
 
 def _write_nothing_replayed(night: Night, out: TextIO) -> None:
-    out.write(f"# {night.name}: no session to replay\n\n{nothing_replayed(night)}\n")
+    out.write(f"# night {night.name}\n\n{replayed_sentence(night, None)}\n")
 
 
 def _write_no_run(night: Night, out: TextIO) -> None:
@@ -63,9 +67,3 @@ def _write_no_run(night: Night, out: TextIO) -> None:
 def _iso(night: Night, bound: str) -> str:
     moment = night.since if bound == "since" else night.until
     return moment.astimezone(UTC).isoformat()
-
-
-def nothing_replayed(night: Night) -> str:
-    """A sentence for a night without sessions."""
-    since, until = (f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" for moment in (night.since, night.until))
-    return f"Between {since} and {until} UTC no session ended that an earlier night had not replayed."

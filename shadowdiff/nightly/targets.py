@@ -39,5 +39,9 @@ def s3_target(settings: NightlySettings) -> S3Target:
     from shadowdiff.delivery.s3 import S3Target
 
     return S3Target.parse(
-        settings.s3 or "", endpoint=settings.s3_endpoint, region=settings.s3_region, profile=settings.s3_profile
+        settings.s3 or "",
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        profile=settings.s3_profile,
+        allow_plain_http=settings.s3_allow_plain_http,
     )

@@ -75,7 +75,8 @@ def _circumstances(run: Run, width: int) -> Iterator[Line]:
 
 
 def _pools(summary: RunSummary) -> list[str]:
-    facts = ["pools: " + ", ".join(f"{turns:,} {origin.value}" for origin, turns in summary.pools.items())]
+    pools = ", ".join(f"{turns:,} {origin.value}" for origin, turns in summary.pools.items())
+    facts = [f"pools: {pools}"] if pools else []
     if summary.unpooled_turns:
         facts.append(f"{counted(summary.unpooled_turns, 'turn')} without a recorded pool")
     if summary.missing_entries:

@@ -19,6 +19,8 @@ from dataclasses import asdict
 from shadowdiff.nights import ChangedSession, RunChanges
 from shadowdiff.render.columns import heading_of
 from shadowdiff.render.figures import difference, in_words, written
+from shadowdiff.render.github import markdown
+from shadowdiff.render.github import table as markdown_table
 from shadowdiff.render.lines import BOLD, DIM, FAILED, PLAIN, Line, Span, flowed, painter
 from shadowdiff.render.sessions import INDENT, counted
 from shadowdiff.render.structured import PLACES
@@ -79,10 +81,10 @@ def comparison_markdown(changes: RunChanges, run: Run, limit: int) -> str:
     parts = [f"**{in_short(changes)}**", _fenced(line.strip() for line in _plain(_opening(changes, run)))]
     rows = figure_rows(changes, run)
     if rows:
-        head = ["| | before | after | change |", "| :-- | --: | --: | --: |"]
-        parts.append("\n".join([*head, *(f"| {' | '.join(row)} |" for row in rows)]))
+        cells_of = ([markdown(text) for text in row] for row in rows)
+        parts.append("\n".join(markdown_table(("", "before", "after", "change"), cells_of)))
     if changes.notes:
-        parts.append("\n".join(f"- {note}" for note in changes.notes))
+        parts.append("\n".join(f"- {markdown(note)}" for note in changes.notes))
     for name, sessions in _lists(changes):
         if sessions:
             parts.append(_folded(name, sessions, run, limit))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from shadowdiff.history import kind_of
 from shadowdiff.render.amounts import NOT_KNOWN, duration, usd
 
 HEADINGS = {
@@ -14,6 +15,7 @@ HEADINGS = {
     "noise_overlap": "noise",
     "p95_seconds": "p95 {b}",
     "failed_share": "failed",
+    "cost_usd": "cost",
 }
 """By kind of figure; {a} and {b} are labels of sides."""
 IN_WORDS = {
@@ -24,6 +26,7 @@ IN_WORDS = {
     "noise_overlap": "overlap of {a} with itself, noise",
     "p95_seconds": "p95 latency, {b}",
     "failed_share": "failed turns",
+    "cost_usd": "cost",
 }
 SHARES = frozenset({"changed_share", "failed_share"})
 
@@ -31,6 +34,11 @@ SHARES = frozenset({"changed_share", "failed_share"})
 def is_of_pair(name: str) -> bool:
     """Whether a figure is one of a side against A, and not of one side or of the whole run."""
     return "." in name and not name.startswith("p95_seconds")
+
+
+def has_several_pairs(names: Iterable[str]) -> bool:
+    """Whether the figures are of more than one side against A, so that each must say of which."""
+    return len({name.partition(".")[2] for name in names if is_of_pair(name)}) > 1
 
 
 def heading(name: str, a: str, *, of_several: bool) -> str:
@@ -53,7 +61,7 @@ def writer(name: str) -> Callable[[float], str]:
     kind = kind_of(name)
     if kind in SHARES:
         return "{:.1%}".format
-    return {"p95_seconds": duration, "cost_usd": usd}.get(kind, "{:.2f}".format)
+    return {"p95_seconds": duration, "cost_usd": usd}.get(kind, _plain)
 
 
 def difference(name: str, before: float | None, after: float | None) -> str:
@@ -67,12 +75,14 @@ def difference(name: str, before: float | None, after: float | None) -> str:
     return f"{after - before:+.2f}"
 
 
-def kind_of(name: str) -> str:
-    """`overlap` for `overlap.B`."""
-    return name.partition(".")[0]
+def _plain(value: float) -> str:
+    """With powers of ten only where no such figure can be."""
+    return f"{value:.2f}" if abs(value) < 1e9 else f"{value:.3g}"
 
 
 def _named(words: dict[str, str], name: str, a: str, *, of_several: bool) -> str:
     kind, _, label = name.partition(".")
+    if kind not in words:
+        return name
     text = words[kind].format(a=a, b=label)
     return f"{label}: {text}" if of_several and is_of_pair(name) else text

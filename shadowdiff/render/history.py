@@ -7,10 +7,10 @@ from itertools import groupby
 from statistics import median
 from typing import NamedTuple
 
-from shadowdiff.history import FLOOR_OF_P95, FLOORS, LEAST_NIGHTS, basis, named_figures
+from shadowdiff.history import FLOOR_OF_P95, FLOORS, LEAST_NIGHTS, LEAST_SESSIONS, basis, kind_of, named_figures
 from shadowdiff.nights import History, NightFigures, NightStatus, Outlier
 from shadowdiff.render.amounts import NOT_KNOWN, usd
-from shadowdiff.render.figures import heading, is_of_pair, kind_of, writer, written
+from shadowdiff.render.figures import heading, is_of_pair, writer, written
 from shadowdiff.render.lines import BOLD, DIM, FAILED, Line, Span, flowed
 from shadowdiff.render.sessions import INDENT, counted
 from shadowdiff.render.sparkline import sparkline
@@ -52,7 +52,7 @@ def history_lines(history: History, width: int) -> Iterator[Line]:
     yield []
     yield from _trend(history, width)
     yield from _marked(history, width)
-    yield from sentence(_in_short(history), width, BOLD)
+    yield from sentence(in_short(history), width, BOLD)
 
 
 def _sections(nights: Sequence[NightFigures]) -> Iterator[list[NightFigures]]:
@@ -163,21 +163,23 @@ def _sign(outlier: Outlier) -> str:
 
 
 def _notes(nights: Sequence[NightFigures], width: int) -> Iterator[Line]:
-    """Why some nights have no figures."""
-    whys = [(night.night, why) for night in nights if (why := _why_bare(night))]
+    """Why some nights have no figures, or not those of all their sessions."""
+    whys = [(night.night, why) for night in nights if (why := _why(night))]
     for why in dict.fromkeys(why for _, why in whys):
         named = [one_line(night) for night, other in whys if other == why]
         more = f" and {len(named) - NOTE_LINES} more" if len(named) > NOTE_LINES else ""
         yield from sentence(f"{', '.join(named[:NOTE_LINES])}{more}: {why}.", width, DIM)
 
 
-def _why_bare(night: NightFigures) -> str:
+def _why(night: NightFigures) -> str:
     if night.status is NightStatus.RUNNING:
         return "not finished; the next call of shadowdiff nightly goes on with it"
     if night.run_id is None:
         return "no session to replay" if night.gates_crossed is None else "its run is no longer stored"
     if night.turns and night.failed_turns == night.turns:
         return "every turn failed"
+    if night.cut_short:
+        return "stopped before the end; its figures are of the sessions that it got to"
     return "" if night.turns else "no turns"
 
 
@@ -217,7 +219,7 @@ def _marked(history: History, width: int) -> Iterator[Line]:
     for night, items in groupby(history.outliers, key=lambda item: item.night):
         head = f"{INDENT}{one_line(night)}"
         for at, line in enumerate(
-            flowed([Span(part, FAILED) for part in _left(list(items), history.nights)], width, INDENT * 2)
+            flowed([Span(part, FAILED) for part in outside_band(list(items), history.nights)], width, INDENT * 2)
         ):
             yield from [] if at else [[Span(head), Span(" is outside its band:")]]
             yield line
@@ -225,7 +227,8 @@ def _marked(history: History, width: int) -> Iterator[Line]:
     yield []
 
 
-def _left(items: Sequence[Outlier], nights: Sequence[NightFigures]) -> Iterator[str]:
+def outside_band(items: Sequence[Outlier], nights: Sequence[NightFigures]) -> Iterator[str]:
+    """Each figure that left its band, with the band."""
     of_several = len(_labels(nights)) > 1
     a = _baseline(nights)
     for item in items:
@@ -234,17 +237,19 @@ def _left(items: Sequence[Outlier], nights: Sequence[NightFigures]) -> Iterator[
         yield f"{_sign(item)} {words} {written(item.figure, item.value)} ({low} to {high})"
 
 
-def _in_short(history: History) -> str:
+def in_short(history: History) -> str:
     """Where the newest night stands."""
     newest = history.nights[-1]
     night = one_line(newest.night)
-    why = _why_bare(newest)
+    why = _why(newest)
     if why:
         return f"{night}: {why}."
     left = sum(item.night == newest.night for item in history.outliers)
     crossed = f"; {counted(newest.gates_crossed, 'gate')} crossed" if newest.gates_crossed else ""
     if left:
         return f"{night}: {counted(left, 'figure')} outside the band{crossed}."
+    if newest.sessions < LEAST_SESSIONS:
+        return f"{night}: too few sessions to be held against the nights before it{crossed}."
     if not history.band_nights:
-        return f"{night}: fewer than {LEAST_NIGHTS} nights of these sides before it make no band yet{crossed}."
+        return f"{night}: no band yet, which takes {LEAST_NIGHTS} nights of the same sides before it{crossed}."
     return f"{night}: every figure lies within the band of {counted(history.band_nights, 'night')} before it{crossed}."

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from shadowdiff.render.amounts import file_size
 from shadowdiff.render.text import cells, clip, fit, one_line
-from shadowdiff.runs import PairSummary, Run, ScoresHeld
+from shadowdiff.runs import PairSummary, Run, RunHeld, ScoresHeld
 
 GAP = "  "
 FINGERPRINT_CHARS = 12
@@ -70,6 +70,19 @@ def cache_json(held: Sequence[ScoresHeld]) -> str:
         for item in held
     ]
     return json.dumps(listed, indent=2) + "\n"
+
+
+def runs_held_table(held: Sequence[RunHeld], width: int) -> str:
+    """One line per run of which something may go, and their sum: sessions, turns, size, and what would be left."""
+    head = ("run (UTC)", "sessions", "turns", "size", "left of it")
+    sums = (sum(run.sessions for run in held), sum(run.turns for run in held))
+    total = ("together", *(f"{number:,}" for number in sums), file_size(sum(run.size_bytes for run in held)), "")
+    return _table([head, *map(_run_held_row, held), total], width)
+
+
+def _run_held_row(run: RunHeld) -> tuple[str, ...]:
+    left = "nothing" if run.night is None else f"the summary, as it is of night {run.night}"
+    return (run.run_id, f"{run.sessions:,}", f"{run.turns:,}", file_size(run.size_bytes), left)
 
 
 def _held_row(item: ScoresHeld) -> tuple[str, ...]:

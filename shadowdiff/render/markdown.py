@@ -8,11 +8,12 @@ from typing import TextIO
 from shadowdiff.nights import Surroundings
 from shadowdiff.records import SessionOutcome
 from shadowdiff.render.closing import INTERVAL, circumstances, cut_short, pair_figures, session_sentences, verdict
+from shadowdiff.render.columns import heading_of
 from shadowdiff.render.fidelity import verdict as fidelity_verdict
 from shadowdiff.render.github import MOST_CHARACTERS, length, markdown, table
 from shadowdiff.render.lines import plain
 from shadowdiff.render.markdown_beside import changes_block, gate_block, history_block
-from shadowdiff.render.markdown_sessions import MOST_SIDE_BY_SIDE, UNBROKEN, MostContrasting
+from shadowdiff.render.markdown_sessions import MOST_SIDE_BY_SIDE, SPACED_OUT, UNBROKEN, MostContrasting
 from shadowdiff.render.sessions import counted
 from shadowdiff.render.sides import failure_notes, side_figures, side_notes
 from shadowdiff.render.tables import TableRow
@@ -20,8 +21,8 @@ from shadowdiff.render.terminal import legend, not_shown
 from shadowdiff.render.text import one_line
 from shadowdiff.runs import Run, RunSummary
 
-KEPT_FREE = 600
-"""Characters for what is said below the sessions, and to be below GitHub's limit, not at it."""
+KEPT_FREE = 1_000
+"""Characters for what is said below the sessions, and for a line or two above by whoever writes it into a file."""
 NAME_CELLS = 80
 SPEC_CELLS = 160
 FINGERPRINT_CHARS = 12
@@ -40,7 +41,7 @@ class MarkdownRenderer:
 
     def render(self, run: Run, outcomes: Iterable[SessionOutcome], out: TextIO) -> None:
         """Write the whole comment; below GitHub's limit, whatever comes."""
-        head = "\n".join(_head(run, self._surroundings)) + "\n"
+        head = SPACED_OUT.sub("\n\n", "\n".join(_head(run, self._surroundings)) + "\n")
         sessions = MostContrasting(MOST_CHARACTERS - KEPT_FREE - length(head) - length(_opening(run)))
         for outcome in outcomes:
             sessions.add(run, outcome)
@@ -70,19 +71,22 @@ def _head(run: Run, surroundings: Surroundings) -> Iterator[str]:
         yield "**This run has no summary yet: it was not finished.**"
     else:
         yield f"**{markdown(verdict(run, summary))}**"
+    a, *others = (markdown(heading_of(side), NAME_CELLS) for side in run.sides)
+    yield from ["", f"{a} against {', '.join(others)}"]
     yield from gate_block(surroundings.gates)
     if summary is not None and summary.turns:
         yield from _pairs(run, summary)
         yield from history_block(surroundings)
-        yield from changes_block(surroundings)
+        yield from changes_block(run, surroundings)
         yield from _sides(run, summary)
     yield from _identity(run)
 
 
 def _pairs(run: Run, summary: RunSummary) -> Iterator[str]:
     headings, rows = pair_figures(run, summary)
-    sentences = (plain(line) for line in session_sentences(run, summary, UNBROKEN))
-    yield from ["", *(markdown(one_line(text)) for text in sentences), ""]
+    for line in session_sentences(run, summary, UNBROKEN):
+        yield from ["", markdown(one_line(plain(line)))]
+    yield ""
     yield from _table(headings, rows)
     if any(pair.only_in_a_per_session.low is not None for pair in summary.pairs.values()):
         yield from ["", f"<sub>{markdown(INTERVAL)}</sub>"]

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from shadowdiff.nights import ChangedSession, GateOutcome, History, RunChanges, Surroundings
-from shadowdiff.render.gates import LEGEND, figures_of, headline, number_text, outcome_word, rule_of
+from shadowdiff.history import FLOORS
+from shadowdiff.nights import ChangedSession, GateOutcome, NightFigures, RunChanges, Surroundings
+from shadowdiff.render.comparison import figure_rows
+from shadowdiff.render.comparison import in_short as changes_in_short
+from shadowdiff.render.figures import written
+from shadowdiff.render.gates import LEGEND, figures_of, headline, outcome_word, rule_of
 from shadowdiff.render.github import markdown, table
+from shadowdiff.render.history import in_short, outside_band
 from shadowdiff.render.sessions import counted
+from shadowdiff.render.sparkline import sparkline
+from shadowdiff.runs import Run
 
 MOST_RULES = 40
 """Rows of the table of gates; those that were crossed come first where there are more."""
 RULE_CELLS = 100
 NOTE_CELLS = 160
-MOST_NIGHTS = 7
-"""Nights of the line that says how a figure went."""
+FOOTNOTE_CELLS = 600
+MOST_NIGHTS = 30
+"""Bars of the line that says how the overlap went."""
 MOST_NAMED = 10
 """Sessions of a kind that are named."""
 ID_CELLS = 80
@@ -29,61 +37,63 @@ def gate_block(outcomes: Sequence[GateOutcome]) -> Iterator[str]:
         shown = sorted(shown, key=lambda outcome: outcome.passed)[:MOST_RULES]
     yield from ["", f"**{markdown(headline(outcomes))}**", ""]
     yield from table(("", "rule", "value", "bound", "margin", ""), map(_gate_row, shown), left=(0, 1, 5))
-    yield from ["", *([f"{len(outcomes) - len(shown):,} more rules hold or are not shown.", ""])] * (
-        len(shown) < len(outcomes)
-    )
-    if any(outcome.bound is not None for outcome in shown):
-        yield from ["", f"<sub>{markdown(LEGEND)}</sub>"]
+    yield ""
+    if len(shown) < len(outcomes):
+        yield from [f"{len(outcomes) - len(shown):,} more are not shown.", ""]
+    for text in _footnotes(shown):
+        yield from [f"<sub>{markdown(text, FOOTNOTE_CELLS)}</sub>", ""]
 
 
 def _gate_row(outcome: GateOutcome) -> tuple[str, ...]:
-    word, found = outcome_word(outcome), figures_of(outcome)
+    word, found = outcome_word(outcome).replace(" ", "&nbsp;"), figures_of(outcome)
     shown = word if outcome.passed else f"**{word}**"
-    return (shown, markdown(rule_of(outcome), RULE_CELLS), *found, markdown(outcome.note, NOTE_CELLS))
+    why = outcome.note if outcome.value is None else ""
+    return (shown, markdown(rule_of(outcome), RULE_CELLS), *found, markdown(why, NOTE_CELLS))
+
+
+def _footnotes(outcomes: Sequence[GateOutcome]) -> Iterator[str]:
+    """What a bound is; and which rules are judged without one, and why."""
+    if any(outcome.bound is not None for outcome in outcomes):
+        yield LEGEND
+    noted = [outcome for outcome in outcomes if outcome.note and outcome.value is not None]
+    for note in dict.fromkeys(outcome.note for outcome in noted):
+        yield f"{note} ({', '.join(dict.fromkeys(rule.rule for rule in noted if rule.note == note))})"
 
 
 def history_block(surroundings: Surroundings) -> Iterator[str]:
-    """How the overlap went over the last nights, and what of the last one leaves the band of those before."""
+    """Where the newest night stands among those before, and how the overlap went."""
     history = surroundings.history
     if history is None or len(history.nights) < 2:
         return
     nights = history.nights[-MOST_NIGHTS:]
+    newest = [item for item in history.outliers if item.night == nights[-1].night]
     labels = list(dict.fromkeys(label for night in nights for label in night.pairs))
-    trends = [f"overlap of {label}: {_trend(history, label)}" for label in labels]
-    yield from ["", f"**History**, {counted(len(nights), 'night')}, newest last · {markdown(' · '.join(trends))}"]
-    yield f"· {markdown(_outliers(history), 1_000)}"
+    facts = [*outside_band(newest, history.nights), *(_trend(nights, label) for label in labels)]
+    yield from ["", f"**History** of {counted(len(history.nights), 'night')} · {markdown(in_short(history))}", ""]
+    yield from (f"- {markdown(fact)}" for fact in facts)
 
 
-def _trend(history: History, label: str) -> str:
-    values = [
-        night.pairs[label].overlap.value if label in night.pairs else None for night in history.nights[-MOST_NIGHTS:]
-    ]
-    return " → ".join("–" if value is None else f"{value:.2f}" for value in values)
+def _trend(nights: Sequence[NightFigures], label: str) -> str:
+    """The overlap with one side over these nights, as bars and from the lowest to the highest."""
+    values = [night.pairs[label].overlap.value if label in night.pairs else None for night in nights]
+    known = [value for value in values if value is not None]
+    bars = sparkline(values, 2 * FLOORS["overlap"]).strip()
+    low, high = (written("overlap", end) for end in (min(known, default=None), max(known, default=None)))
+    return f"overlap with {label} over {counted(len(nights), 'night')}: {bars} ({low} to {high})"
 
 
-def _outliers(history: History) -> str:
-    newest = history.nights[-1].night
-    found = [
-        f"{item.figure} is {number_text(item.value)} ({number_text(item.low)} to {number_text(item.high)} expected)"
-        for item in history.outliers
-        if item.night == newest
-    ]
-    if not found:
-        return "no figure leaves the band of the nights before"
-    return f"outside the band of the nights before: {'; '.join(found)}"
-
-
-def changes_block(surroundings: Surroundings) -> Iterator[str]:
+def changes_block(run: Run, surroundings: Surroundings) -> Iterator[str]:
     """What is otherwise than in the blessed run, or why that cannot be said."""
     if surroundings.not_compared:
         yield from ["", f"Not compared with the blessed run: {markdown(surroundings.not_compared)}"]
     changes = surroundings.compared_with
     if changes is None:
         return
-    yield from ["", f"**Since the blessed run {markdown(changes.before)}**: {_changed(changes)}", ""]
-    rows = [(markdown(name), number_text(before), number_text(after)) for name, before, after in changes.figures]
+    said = markdown(changes_in_short(changes))
+    yield from ["", f"**Since the blessed run {markdown(changes.before)}** · {said}", ""]
+    rows = [[markdown(text) for text in row] for row in figure_rows(changes, run)]
     if rows:
-        yield from [*table(("", "before", "after"), rows), ""]
+        yield from [*table(("", "before", "after", "change"), rows), ""]
     for words, sessions in _kinds(changes):
         if sessions:
             yield f"- {words}: {_named(sessions)}"
@@ -96,13 +106,6 @@ def _kinds(changes: RunChanges) -> tuple[tuple[str, Sequence[ChangedSession]], .
         ("newly failing", changes.newly_failing),
         ("fixed", changes.fixed),
     )
-
-
-def _changed(changes: RunChanges) -> str:
-    if not changes.sessions_in_both:
-        return "no session is in both; the figures are over all sessions of each."
-    counts = ", ".join(f"{len(sessions):,} {words}" for words, sessions in _kinds(changes))
-    return f"{counts}, of {counted(changes.sessions_in_both, 'session')} in both."
 
 
 def _named(sessions: Sequence[ChangedSession]) -> str:

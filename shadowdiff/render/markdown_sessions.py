@@ -34,33 +34,42 @@ SPACED_OUT = re.compile("\n{3,}")
 UNBROKEN = 100_000
 """Cells of a line that is broken nowhere: a browser does that."""
 
+_Key = tuple[tuple[float, ...], int]
+"""Contrast, less for less of it; and of sessions alike, less for the later one."""
+
 
 class MostContrasting:
     """The blocks that fit: where they do not all, those of the sessions in which the sides differ most.
 
-    Holds what fits and no more, however many sessions come.
+    Holds what fits and no more, however many sessions come; none is left out that
+    differs more than one that is kept.
     """
 
     def __init__(self, room: int) -> None:
         self._room = room
-        self._held: list[tuple[tuple[float, ...], int, int, str]] = []
-        """A heap: the least contrasting first, and of those alike the last to come."""
+        self._held: list[tuple[_Key, int, str]] = []
+        """A heap with the size of each block: the least contrasting session first."""
         self._taken = 0
+        self._bar: _Key | None = None
+        """Of the most contrasting session that was left out."""
         self.sessions = 0
         """That came."""
         self.turns = 0
 
     def add(self, run: Run, outcome: SessionOutcome) -> None:
         """Take a session's block, and give up others for it where there is no room."""
-        block = session_block(run, outcome)
-        size = length(block) + 1
-        least_first = tuple(-key for key in contrast(outcome))
-        heapq.heappush(self._held, (least_first, -self.sessions, size, block))
-        self._taken += size
+        key = tuple(-part for part in contrast(outcome)), -self.sessions
         self.sessions += 1
         self.turns += len(outcome.turns)
-        while self._taken > self._room and self._held:
-            self._taken -= heapq.heappop(self._held)[2]
+        if self._bar is not None and key < self._bar:
+            return
+        block = session_block(run, outcome)
+        size = length(block) + 1
+        heapq.heappush(self._held, (key, size, block))
+        self._taken += size
+        while self._taken > self._room:
+            self._bar, size, _ = heapq.heappop(self._held)
+            self._taken -= size
 
     @property
     def left_out(self) -> int:
@@ -69,7 +78,7 @@ class MostContrasting:
 
     def blocks(self) -> list[str]:
         """In the order in which they came."""
-        return [block for _, _, _, block in sorted(self._held, key=lambda held: -held[1])]
+        return [block for _, _, block in sorted(self._held, key=lambda held: -held[0][1])]
 
 
 def session_block(run: Run, outcome: SessionOutcome) -> str:
@@ -163,8 +172,8 @@ def _row(row: Row) -> tuple[str, str]:
     near = NEAR_TIE if row.is_near_tie else ""
     title = markdown(f"{clip(row.title, TITLE_CELLS)}{clip(row.suffix, TITLE_CELLS)}")
     shown = f"**{title}**" if row.sign else title
-    lead = f"{row.sign}{near}"
-    return f"{lead} {row.rank}".strip(), f"{shown} {markdown(row.place)}".strip()
+    lead = f"{row.sign}{near}&nbsp;" if row.sign or near else ""
+    return f"{lead}{row.rank}", f"{shown} {markdown(row.place)}".strip()
 
 
 def _turn_counts(run: Run, turn: TurnOutcome, lists: Lists) -> list[str]:

@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
+from shadowdiff.history import kind_of
 from shadowdiff.nights import GateOutcome, Night, Outlier, RunChanges, Surroundings
 from shadowdiff.render.amounts import NOT_KNOWN, usd
 from shadowdiff.render.closing import verdict
+from shadowdiff.render.figures import has_several_pairs, heading, written
 from shadowdiff.render.sessions import counted, moment
 from shadowdiff.render.text import ELLIPSIS, one_line
 from shadowdiff.runs import Estimate, Run, RunStatus, RunSummary
@@ -32,6 +34,9 @@ APART = "\u2060"
 CALLING = re.compile(r"([@#])(?=\S)")
 """What begins a mention or names a channel, where a webhook is set to look for them."""
 WEB = re.compile(r"https?://[^\s<>|]+", re.IGNORECASE)
+
+TOLD_OF_CHANGES = frozenset({"changed_share", "overlap"})
+"""Figures that are told of a night that shares no session with the blessed run."""
 
 Block = dict[str, object]
 
@@ -129,12 +134,15 @@ def _gate(gate: GateOutcome) -> str:
 def _outliers(surroundings: Surroundings, night: Night) -> str:
     history = surroundings.history
     found = [] if history is None else [outlier for outlier in history.outliers if outlier.night == night.name]
-    return _listed(":warning: *Unlike the nights before*", [*map(_outlier, found)]) if found else ""
+    of_several = has_several_pairs(item.figure for item in found)
+    lines = [_outlier(item, of_several=of_several) for item in found]
+    return _listed(":warning: *Unlike the nights before*", lines) if found else ""
 
 
-def _outlier(outlier: Outlier) -> str:
-    band = f"{outlier.low:.4g} to {outlier.high:.4g} over {counted(outlier.nights, 'night')}"
-    return f"{code(outlier.figure)} is {outlier.value:.4g}; before, {band}"
+def _outlier(outlier: Outlier, *, of_several: bool) -> str:
+    value, low, high = (written(outlier.figure, number) for number in (outlier.value, outlier.low, outlier.high))
+    words = slack_text(heading(outlier.figure, "A", of_several=of_several))
+    return f"{words} is {value}; before, {low} to {high} over {counted(outlier.nights, 'night')}"
 
 
 def _failures(run: Run | None) -> str:
@@ -189,6 +197,8 @@ def _changes(surroundings: Surroundings) -> str:
 
 
 def _since(changes: RunChanges) -> str:
+    if not changes.sessions_in_both:
+        return f"Since the blessed run {code(changes.before)}, no session in both: {_moved(changes)}"
     counts = {
         "newly different": len(changes.newly_different),
         "newly failing": len(changes.newly_failing),
@@ -197,6 +207,16 @@ def _since(changes: RunChanges) -> str:
     told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing changed"
     in_both = counted(changes.sessions_in_both, "session")
     return f"Since the blessed run {code(changes.before)}, of {in_both} in both: {told}"
+
+
+def _moved(changes: RunChanges) -> str:
+    """Where the share of changed sessions and the overlap were, and are."""
+    told = [(name, before, after) for name, before, after in changes.figures if kind_of(name) in TOLD_OF_CHANGES]
+    of_several = has_several_pairs(name for name, _, _ in told)
+    return " · ".join(
+        f"{slack_text(heading(name, 'A', of_several=of_several))} {written(name, before)} → {written(name, after)}"
+        for name, before, after in told
+    )
 
 
 def _link(report_url: str | None, night: Night) -> str:

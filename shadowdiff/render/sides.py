@@ -42,18 +42,8 @@ class SideFacts:
 
     @property
     def usd_per_turn(self) -> float | None:
-        """Had none come from the cache: None where none was asked for, or nothing is charged.
-
-        The turns of which a cascade's gate is sure cost nothing, on any night.
-        """
-        cost, turns = self.did.cost_usd, self.did.asked_turns
-        return None if cost is None or not turns else cost / turns * self._share_asked
-
-    @property
-    def _share_asked(self) -> float:
-        """Of a side's turns, those that an empty cache would have asked for."""
-        escalated, ranked = self.did.escalated_turns, self.did.ranked_turns
-        return 1.0 if escalated is None or not ranked else escalated / ranked
+        """Had none come from the cache."""
+        return self.did.usd_per_turn
 
     @property
     def usd_per_month(self) -> float | None:

@@ -8,7 +8,7 @@ exact; measures derived from them are rounded to six places.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -74,15 +74,36 @@ class JsonLinesRenderer:
 
     def render(self, run: Run, outcomes: Iterable[SessionOutcome], out: TextIO) -> None:
         """Write line by line; every line is valid by itself."""
-        for line in self._lines(run, outcomes):
-            out.write(_dumped(line) + "\n")
-
-    def _lines(self, run: Run, outcomes: Iterable[SessionOutcome]) -> Iterator[Json]:
-        yield {"type": "run", **_run(run)}
+        stream = self.stream(run, out)
         for outcome in outcomes:
-            yield {"type": "session", **_session(run, outcome, self._full_rankings)}
+            stream.add(outcome)
+        stream.end(run, self._gates)
+
+    def stream(self, run: Run, out: TextIO) -> JsonLinesStream:
+        """Begin to write the run to `out`: its own line says how it stands now."""
+        return JsonLinesStream(run, out, self._full_rankings)
+
+
+class JsonLinesStream:
+    """A run that is written as it comes."""
+
+    def __init__(self, run: Run, out: TextIO, full_rankings: bool) -> None:
+        self._run = run
+        self._out = out
+        self._full_rankings = full_rankings
+        self._write({"type": "run", **_run(run)})
+
+    def add(self, outcome: SessionOutcome) -> None:
+        """Write a session's line."""
+        self._write({"type": "session", **_session(self._run, outcome, self._full_rankings)})
+
+    def end(self, run: Run, gates: Sequence[GateOutcome] = ()) -> None:
+        """Write the summary's line, if there is a summary."""
         if run.summary is not None:
-            yield {"type": "summary", **summary_json(run, run.summary, self._gates)}
+            self._write({"type": "summary", **summary_json(run, run.summary, gates)})
+
+    def _write(self, line: Json) -> None:
+        self._out.write(_dumped(line) + "\n")
 
 
 def summary_json(run: Run, summary: RunSummary, gates: Sequence[GateOutcome] = ()) -> Json:

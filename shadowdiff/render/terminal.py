@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
-from shadowdiff.nights import Surroundings
+from shadowdiff.nights import GateOutcome, Surroundings
 from shadowdiff.records import SessionOutcome
 from shadowdiff.render.closing import summary_lines
 from shadowdiff.render.columns import fits_side_by_side, heading_of
 from shadowdiff.render.gates import gate_lines
-from shadowdiff.render.lines import BOLD, DIM, ONLY_A, ONLY_B, Line, Span, flowed, painter
+from shadowdiff.render.lines import BOLD, DIM, ONLY_A, ONLY_B, Line, Paint, Span, flowed, painter
 from shadowdiff.render.sessions import INDENT, counted, session_lines
 from shadowdiff.runs import Run, RunSummary
 
@@ -35,24 +35,47 @@ class TerminalRenderer:
 
     def render(self, run: Run, outcomes: Iterable[SessionOutcome], out: TextIO) -> None:
         """Write session by session, so that nothing but the one at hand is held in memory."""
-        for line in self._lines(run, outcomes):
-            out.write(self._paint(line) + "\n")
-
-    def _lines(self, run: Run, outcomes: Iterable[SessionOutcome]) -> Iterator[Line]:
-        sessions = turns = 0
+        stream = self.stream(run, out)
         for outcome in outcomes:
-            yield from [[]] if sessions else _opening(run, self._width)
-            yield from session_lines(run, outcome, self._width)
-            sessions += 1
-            turns += len(outcome.turns)
-        if sessions:
-            yield []
+            stream.add(outcome)
+        stream.end(run, self._gates)
+
+    def stream(self, run: Run, out: TextIO) -> TerminalStream:
+        """Begin to write the run to `out`."""
+        return TerminalStream(run, out, self._width, self._paint, only_changed=self._only_changed)
+
+
+class TerminalStream:
+    """A run that is written as it comes."""
+
+    def __init__(self, run: Run, out: TextIO, width: int, paint: Paint, *, only_changed: bool) -> None:
+        self._run = run
+        self._out = out
+        self._width = width
+        self._paint = paint
+        self._only_changed = only_changed
+        self._sessions = self._turns = 0
+
+    def add(self, outcome: SessionOutcome) -> None:
+        """Write a session, before the first one who is compared."""
+        self._write([[]] if self._sessions else _opening(self._run, self._width))
+        self._write(session_lines(self._run, outcome, self._width))
+        self._sessions += 1
+        self._turns += len(outcome.turns)
+
+    def end(self, run: Run, gates: Sequence[GateOutcome] = ()) -> None:
+        """Write the summary, and what gates made of the run."""
+        if self._sessions:
+            self._write([[]])
         if self._only_changed and run.summary is not None:
-            yield from _not_shown(run.summary, sessions, turns, self._width)
-        yield from summary_lines(run, self._width)
-        if self._gates:
-            yield []
-            yield from gate_lines(self._gates, self._width)
+            self._write(_not_shown(run.summary, self._sessions, self._turns, self._width))
+        self._write(summary_lines(run, self._width))
+        if gates:
+            self._write([[], *gate_lines(gates, self._width)])
+
+    def _write(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            self._out.write(self._paint(line) + "\n")
 
 
 def _opening(run: Run, width: int) -> Iterator[Line]:

@@ -20,9 +20,8 @@ def night_lines(
     night: Night, run: Run | None, surroundings: Surroundings, place: Path | None, width: int
 ) -> Iterator[Line]:
     """Name, the sentence that the run comes down to, gates, and where the report is."""
-    since, until = (f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" for moment in (night.since, night.until))
     yield [Span(clip(f"night {one_line(night.name)}", width), BOLD)]
-    yield from sentence(f"{_replayed(run)} of those between {since} and {until} UTC", width)
+    yield from sentence(replayed_sentence(night, run), width)
     if run is not None and run.summary is not None:
         yield from sentence(verdict(run, run.summary), width)
     if surroundings.gates:
@@ -35,11 +34,14 @@ def night_lines(
         yield from sentence(f"again: shadowdiff show {run.run_id}", width)
 
 
-def _replayed(run: Run | None) -> str:
+def replayed_sentence(night: Night, run: Run | None) -> str:
+    """What was replayed of what came in when; times in UTC."""
+    since, until = (f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}" for moment in (night.since, night.until))
     summary = run and run.summary
     if not summary:
-        return "no new session"
-    return f"{counted(summary.sessions, 'session')}, {counted(summary.turns, 'turn')}"
+        return f"No session to replay: between {since} and {until} UTC none is over that an earlier night did not have."
+    counts = f"{counted(summary.sessions, 'session')}, {counted(summary.turns, 'turn')}"
+    return f"{counts}: new and over between {since} and {until} UTC."
 
 
 def crossed_line(night: Night, outcome: GateOutcome) -> str:

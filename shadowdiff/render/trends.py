@@ -3,7 +3,7 @@
 JSON (`shadowdiff.history/1`) is one object: `schema`, `configuration`, `rule` (how
 the bands are drawn, in a sentence), `band_nights` (how many make the newest
 night's; 0: too few) and `nights`, a list of objects: `night`, `run_id` (null
-where there was no session), `until`, `status`, `sides` (`side`, `name`,
+where there was no session), `until`, `status`, `cut_short`, `sides` (`side`, `name`,
 `fingerprint`), `setting`, `restarts_band`, `sessions`, `turns`, `failed_turns`,
 `failed_share`, `pairs` (by label of the side compared with A), `noise_overlap`,
 `p95_seconds` (by label), `cost_usd`, `gates_crossed`, and `outliers` (`figure`,
@@ -30,6 +30,7 @@ COLUMNS = (
     "night",
     "until",
     "status",
+    "cut_short",
     "run_id",
     "restarts_band",
     "sessions",
@@ -87,6 +88,7 @@ def _night(history: History, night: NightFigures) -> Json:
         "run_id": night.run_id,
         "until": _time(night),
         "status": night.status.value,
+        "cut_short": night.cut_short,
         "sides": [{"side": label, "name": name, "fingerprint": print_} for label, name, print_ in night.sides],
         "setting": night.setting,
         "restarts_band": night.night in history.restarts,
@@ -130,8 +132,9 @@ def _rows(history: History, night: NightFigures) -> Iterator[Json]:
         "night": cell(night.night),
         "until": _time(night),
         "status": night.status.value,
+        "cut_short": _flag(night.cut_short),
         "run_id": cell(night.run_id or ""),
-        "restarts_band": "true" if night.night in history.restarts else "false",
+        "restarts_band": _flag(night.night in history.restarts),
         "sessions": night.sessions,
         "turns": night.turns,
         "failed_turns": night.failed_turns,
@@ -167,6 +170,10 @@ def _of_side(history: History, night: NightFigures, label: str) -> Json:
 def _spread(name: str, unit: str, estimate: Estimate) -> Json:
     ends = {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     return {key: _or_empty(value) for key, value in {f"{name}{unit}": estimate.value, **ends}.items()}
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _or_empty(value: float | None) -> float | str:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from shadowdiff import __version__
-from shadowdiff.errors import ConfigError
+from shadowdiff.errors import ConfigError, SourceError
 from shadowdiff.privacy import NO_REDACTION, Redactor, textless
 from shadowdiff.protocols import PooledTurn, Source
 from shadowdiff.records import ReplayedSession, Session, Window
 from shadowdiff.replay.ahead import Ahead
 from shadowdiff.replay.budget import Budget
+from shadowdiff.replay.coming import Coming
 from shadowdiff.replay.kept import RunScores
 from shadowdiff.replay.latency import Latency, TurnSample, measure_sides
 from shadowdiff.replay.results import spent_usd, summarise
@@ -33,7 +36,13 @@ TURNS_PER_WINDOW = 64
 """Enough pairs to sort over and few enough statements; all texts of three windows are in memory at once."""
 MAX_SESSIONS = 256
 """In one window, however short they are."""
+KNOWN_FOR_SECONDS = 600.0
+"""How long a run that follows sessions for days believes what it knows of a knowledge base."""
 REFUSED = "the provider refused (its words are not stored, as they may quote a text)"
+
+
+Windows = Iterator[tuple[Sequence[str], ReadWindow]]
+"""The ids asked for, and what of them the source still had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,8 @@ class Replay:
     """What the run may spend on providers; None: whatever it takes."""
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_warning: Callable[[str], None] = lambda text: None
+    on_stored: Callable[[Sequence[str]], None] | None = None
+    """Told the ids of the sessions just stored, in the run's order; None: they are stored while others are ranked."""
 
     def start(self, config: RunConfig, session_ids: Sequence[str] | None = None, beside: Beside | None = None) -> Run:
         """Freeze the selection, load the models and store the run, before anything is computed.
@@ -86,9 +97,10 @@ class Replay:
         self.store.create(run, session_ids, beside)
         return run
 
-    def finish(self, run: Run, *, retry_failed: bool = False) -> Run:
+    def finish(self, run: Run, *, retry_failed: bool = False, coming: Coming | None = None) -> Run:
         """Replay the run's pending sessions and return it done, with its summary.
 
+        With `coming` it replays those instead, and plans them, until no more come.
         With `retry_failed` the sides that failed on a turn are asked once more for
         those turns. Ctrl-C leaves the run interrupted, with everything stored that was
         computed, and lets the KeyboardInterrupt through; so does a spending cap that
@@ -97,7 +109,7 @@ class Replay:
         """
         budget = Budget(run.config.prices, self.max_usd, spent_usd(run, self.store))
         try:
-            timed = self._replay_pending(run, budget)
+            timed = self._replay(run, budget, self._windows(run, budget, coming))
             if retry_failed and not budget.is_exhausted:
                 self._retry_failed(run, budget)
             latencies = measure_sides(self.contenders, timed, self.latency_turns)
@@ -115,7 +127,7 @@ class Replay:
         self.store.finish(run.run_id, status, summary, finished_at)
         return replace(run, status=status, summary=summary, finished_at=finished_at)
 
-    def _replay_pending(self, run: Run, budget: Budget) -> list[PooledTurn]:
+    def _replay(self, run: Run, budget: Budget, windows: Windows) -> list[PooledTurn]:
         """Replay and store; returns a sample of the turns, for timing.
 
         While a window is ranked, the next one is read and the one before is stored.
@@ -125,11 +137,12 @@ class Replay:
         meter = _Meter(self.on_progress, planned, done)
         sample = TurnSample(self.latency_turns)
         with _Saver(self.store, run.run_id) as saver:
-            for wanted, window in self._windows(run, lambda: budget.is_exhausted):
+            for wanted, window in windows:
                 self._drop_gone(run, wanted, window.sessions)
                 meter.begin(window, ranker.pairs(window))
                 replayed = ranker.rank(window, meter.scored)
                 saver.save([self._stored(session, run.config) for session in replayed])
+                self._tell_stored(saver, replayed)
                 meter.end()
                 sample.add(window.pooled)
         return sample.turns
@@ -149,10 +162,35 @@ class Replay:
         scores = RunScores(self.store, run.run_id)
         return scores if self.use_cache else Uncached(scores)
 
-    def _windows(self, run: Run, is_enough: Callable[[], bool]) -> Iterator[tuple[Sequence[str], ReadWindow]]:
-        """Windows of the run's pending sessions, the ids asked for beside what was read; one is read ahead."""
+    def _windows(self, run: Run, budget: Budget, coming: Coming | None) -> Windows:
+        """Windows of the run's sessions, the ids asked for beside what was read; pending ones are read ahead."""
+        if coming is not None:
+            return self._coming(run, budget, coming)
         reader = WindowReader(self.contenders, run.config, self.source)
-        yield from read_windows(reader, self.store.pending(run.run_id), is_enough)
+        return read_windows(reader, self.store.pending(run.run_id), lambda: budget.is_exhausted)
+
+    def _coming(self, run: Run, budget: Budget, coming: Coming) -> Windows:
+        """Windows of sessions as they come, planned once they are read: what cannot be read is not pending."""
+        made_at = -math.inf
+        for session_ids in coming:
+            if time.monotonic() - made_at > KNOWN_FOR_SECONDS:
+                reader, made_at = WindowReader(self.contenders, run.config, self.source), time.monotonic()
+            try:
+                window = reader.read(session_ids)
+            except SourceError:
+                if coming.is_over():
+                    return
+                raise
+            found = [session.session_id for session in window.sessions]
+            self.store.plan(run.run_id, found)
+            yield found, window
+            if budget.is_exhausted:
+                return
+
+    def _tell_stored(self, saver: _Saver, replayed: Sequence[ReplayedSession]) -> None:
+        if self.on_stored is not None and replayed:
+            saver.wait()
+            self.on_stored([session.session.session_id for session in replayed])
 
     def _stored(self, session: ReplayedSession, config: RunConfig) -> ReplayedSession:
         """The session as the store may have it."""
@@ -185,14 +223,15 @@ class _Saver:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._wait()
+        self.wait()
 
     def save(self, sessions: Sequence[ReplayedSession]) -> None:
         """Store them once the window before is stored. Raises StoreError, of the window before too."""
-        self._wait()
+        self.wait()
         self._saving = Ahead(partial(self._store.save, self._run_id, sessions))
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until what was given to it is stored. Raises StoreError."""
         saving, self._saving = self._saving, None
         if saving is not None:
             saving.result()
@@ -208,7 +247,7 @@ def selected_sessions(source: Source, window: Window) -> list[str]:
 
 def read_windows(
     reader: WindowReader, session_ids: Sequence[str], is_enough: Callable[[], bool] = lambda: False
-) -> Iterator[tuple[Sequence[str], ReadWindow]]:
+) -> Windows:
     """The sessions in windows, the ids asked for beside what was read; one is read ahead. Raises SourceError.
 
     `is_enough` is asked after each window, and ends it all once what is being read has been.

@@ -15,9 +15,10 @@ from sqlalchemy.exc import DBAPIError
 
 from shadowdiff.database import database_errors
 from shadowdiff.errors import ConfigError, SourceError
-from shadowdiff.records import Entry, RecordedEntry, Session, Turn, Window
+from shadowdiff.records import Activity, Entry, RecordedEntry, Session, Turn, Window
 from shadowdiff.retry import Retries
 from shadowdiff.sources import statements
+from shadowdiff.sources.listening import Listener
 from shadowdiff.sources.mapping import DEFAULT_ORG, SourceMapping, source_mapping
 from shadowdiff.sources.parts import Parts, is_the_statements_fault, said
 from shadowdiff.sources.retrieval import Retrieval
@@ -76,7 +77,20 @@ class PostgresSource:
     def session_ids(self, window: Window) -> list[str]:
         """Ids of the selected sessions, oldest first. Raises ConfigError for an org or session that is not stored."""
         self.read("selecting sessions", lambda connection: self._require(connection, window))
-        return self._selected(window)
+        return self.selected(window)
+
+    def selected(self, window: Window) -> list[str]:
+        """As `session_ids`, but an org or a session that is not stored selects nothing."""
+
+        def work(connection: Connection) -> list[str]:
+            part = self._parts.get(connection, "sessions")
+            if window.org_ids and not part.has("org_id") and DEFAULT_ORG not in window.org_ids:
+                return []
+            statement = statements.selection(part, window, self.mapping.timezone)
+            return [row.session_id for row in self._stream(connection, statement)]
+
+        newest_first = list(dict.fromkeys(self.read("selecting sessions", work)))
+        return _sampled(newest_first[::-1], window)
 
     def sessions(self, window: Window) -> Iterator[Session]:
         """Whole sessions, oldest first; a batch is a few statements in one snapshot, however many turns it has.
@@ -85,20 +99,32 @@ class PostgresSource:
         """
         # A batch's ids need no selecting: they are read in order, and those that are not there yield nothing.
         is_one_batch = window == Window(session_ids=window.session_ids) and self._is_a_batch(window.session_ids)
-        selected = list(dict.fromkeys(window.session_ids)) if is_one_batch else self._selected(window)
+        selected = list(dict.fromkeys(window.session_ids)) if is_one_batch else self.selected(window)
         for start in range(0, len(selected), self._sessions_per_batch):
             yield from self._batch(selected[start : start + self._sessions_per_batch])
 
     def last_asked(self, session_ids: Sequence[str]) -> dict[str, datetime]:
         """When the last turn of each of these sessions was asked; absent where the source does not say."""
+        found = self.activity(session_ids)[1] if session_ids else {}
+        return {name: session.last_asked for name, session in found.items() if session.last_asked is not None}
 
-        def work(connection: Connection) -> dict[str, datetime]:
-            part = self._parts.get(connection, "turns")
-            zone = self.mapping.timezone
-            rows = list(self._stream(connection, statements.last_asked(part, session_ids)))
-            return {row.session_id: moment(row.last_asked, zone) for row in rows if row.last_asked is not None}
+    def activity(self, session_ids: Sequence[str]) -> tuple[datetime, dict[str, Activity]]:
+        """The server's time, and what has been asked in each session by then; absent where nothing has."""
 
-        return self.read("reading turns", work) if session_ids else {}
+        def work(connection: Connection) -> tuple[datetime, dict[str, Activity]]:
+            now: datetime = connection.execute(select(func.now())).scalar_one()
+            if not session_ids:
+                return now, {}
+            part, zone = self._parts.get(connection, "turns"), self.mapping.timezone
+            rows = self._stream(connection, statements.activity(part, session_ids))
+            times = ((row.session_id, row.turns, row.last_asked) for row in rows)
+            return now, {name: Activity(turns, last and moment(last, zone)) for name, turns, last in times}
+
+        return self.read("reading turns", work)
+
+    def listener(self, hear: Callable[[str], None]) -> Listener:
+        """What calls `hear` as sessions are written into the own schema; no mapped database announces anything."""
+        return Listener(self._engine, hear)
 
     def _is_a_batch(self, session_ids: Sequence[str]) -> bool:
         return 0 < len(session_ids) <= self._sessions_per_batch
@@ -228,17 +254,6 @@ class PostgresSource:
     def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Row[Any]]:
         """Rows through a server-side cursor."""
         yield from connection.execute(statement, execution_options={"yield_per": ROWS_PER_FETCH})
-
-    def _selected(self, window: Window) -> list[str]:
-        def work(connection: Connection) -> list[str]:
-            part = self._parts.get(connection, "sessions")
-            if window.org_ids and not part.has("org_id") and DEFAULT_ORG not in window.org_ids:
-                return []
-            statement = statements.selection(part, window, self.mapping.timezone)
-            return [row.session_id for row in self._stream(connection, statement)]
-
-        newest_first = list(dict.fromkeys(self.read("selecting sessions", work)))
-        return _sampled(newest_first[::-1], window)
 
     def _batch(self, session_ids: Sequence[str]) -> list[Session]:
         def work(connection: Connection) -> list[Session]:

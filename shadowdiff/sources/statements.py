@@ -97,10 +97,11 @@ def turns_of(turns: Part, session_ids: Sequence[str]) -> Select[Any]:
     return select(*columns).where(turns.is_among("session_id", session_ids)).order_by(*order)
 
 
-def last_asked(turns: Part, session_ids: Sequence[str]) -> Select[Any]:
-    """Per session the time of its last turn; null where turns have no times."""
+def activity(turns: Part, session_ids: Sequence[str]) -> Select[Any]:
+    """Per session that has any: how many turns, and the time of the last one; null where turns have no times."""
+    last_asked = func.max(turns.value("asked_at")).label("last_asked")
     return (
-        select(turns.as_text("session_id"), func.max(turns.value("asked_at")).label("last_asked"))
+        select(turns.as_text("session_id"), func.count().label("turns"), last_asked)
         .where(turns.is_among("session_id", session_ids))
         .group_by(turns.rows.c.session_id)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,13 +78,23 @@ class RunStore:
             connection.execute(insert(runs), row | {"config": encode(run.config)})
             sides = enumerate(run.sides)
             write(connection, insert(run_sides), (_side_row(run.run_id, place, side) for place, side in sides))
-            planned = enumerate(session_ids, start=1)
-            rows = ({"run_id": run.run_id, "position": place, "session_id": name} for place, name in planned)
-            write(connection, insert(run_sessions), rows)
+            write(connection, insert(run_sessions), _planned_rows(run.run_id, session_ids))
             if beside is not None:
                 beside(connection, run)
 
         self.transaction("storing the run", work)
+
+    def plan(self, run_id: str, session_ids: Sequence[str]) -> None:
+        """Add sessions to those that the run will replay, in order, after the others; those planned before stay."""
+
+        def work(connection: Connection) -> None:
+            # After a connection that was lost while it committed, this may be the second time.
+            of_run, name = run_sessions.c.run_id == run_id, run_sessions.c.session_id
+            planned = set(connection.scalars(select(name).where(of_run, name == func.any(texts(session_ids)))))
+            last = connection.scalar(select(func.max(run_sessions.c.position)).where(of_run)) or 0
+            write(connection, insert(run_sessions), _planned_rows(run_id, session_ids, planned, last))
+
+        self.transaction("updating the run", work)
 
     def pending(self, run_id: str) -> list[str]:
         """Ids of the run's sessions that are not replayed yet, in order."""
@@ -306,6 +316,14 @@ class RunStore:
 def _side_row(run_id: str, position: int, side: Side) -> dict[str, Any]:
     row = {"run_id": run_id, "position": position, "label": side.label, "name": side.name, "spec": side.spec}
     return row | {"fingerprint": side.fingerprint, "min_score": side.min_score}
+
+
+def _planned_rows(
+    run_id: str, session_ids: Sequence[str], planned: Collection[str] = (), last: int = 0
+) -> Iterator[dict[str, Any]]:
+    new = (name for name in session_ids if name not in planned)
+    for place, name in enumerate(new, start=last + 1):
+        yield {"run_id": run_id, "position": place, "session_id": name}
 
 
 def _mark_replayed(run_id: str, replayed: Sequence[ReplayedSession]) -> ReturningUpdate[Any]:

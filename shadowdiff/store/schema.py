@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SCHEMA = "shadowdiff"
-SOURCE_REVISION = "source_0001"
+SOURCE_REVISION = "source_0002"
 STORE_REVISION = "store_0004"
 SOURCE_TABLES = frozenset({"orgs", "entries", "sessions", "turns", "pool_entries", "served_entries"})
 

@@ -30,6 +30,7 @@ def test_the_sample_passes(cli: Cli, database: Environment) -> None:
     assert re.fullmatch(r"\d+ ok, \d+ warnings?, 0 failed", lines[-1])
     for expected in (
         r"ok    connection         PostgreSQL \d+.*",
+        r"ok    announcements      heard: `replay --follow` learns .*",
         r"ok    pool size          median 50, smallest 50, largest 50",
         r"ok    newest sessions    through ix_sessions_newest",
         r"ok    side B             onnx:.*",

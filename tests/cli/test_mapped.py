@@ -11,9 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from shadowdiff.database import store_engine
-from shadowdiff.sources.bundle import Bundle
 from tests.conftest import MODEL, SAMPLE, Cli
-from tests.strangers import MAPPING, Renamed, fill
+from tests.strangers import MAPPING, Renamed
 
 ID_OR_TIME = ("run_id", "started_at", "finished_at")
 FREE = ("-A", "cosine", "-B", "bm25", "-B", "served")
@@ -24,15 +23,6 @@ CASES = [
     ("--last", "8", *FREE, "--pool-from", "cosine"),
     ("--last", "4", "--since", "2026-11-01", "--until", "2026-11-19", *FREE, "--pool-from", "hybrid"),
 ]
-
-
-@pytest.fixture
-def stranger(bare_url: str, sample: Bundle) -> tuple[str, Renamed]:
-    """A database with the sample in a schema of somebody else's, and the ids that it has there."""
-    engine = store_engine(bare_url)
-    names = fill(engine, sample)
-    engine.dispose()
-    return bare_url, names
 
 
 def configured(directory: Path, source_url: str, store_url: str, mapping: str = MAPPING) -> Path:

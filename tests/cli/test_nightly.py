@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pexpect
+import pyte
 import pytest
 from sqlalchemy import text
 
@@ -212,3 +214,47 @@ def test_nights_of_real_conversations(cli: Cli, empty_url: str, tmp_path: Path) 
     assert sorted(replayed) == sorted(session.session_id for session in bundle.sessions)
     table = home.cli("history", env=home.env, cwd=home.folder)
     assert all(f"{moment:%Y-%m-%d}" in table.out for moment in times)
+
+
+def test_a_person_who_looks_on_is_told(home: Home) -> None:
+    """In a real terminal: what was replayed, the gate's outcomes and where the report is; nothing wider than it."""
+    command = ["-m", "shadowdiff", "nightly", "--as-of", NIGHTS[0]]
+    environment = clean_environment(home.folder) | home.env | {"TERM": "xterm", "NO_COLOR": "1"}
+    child = pexpect.spawn(
+        sys.executable,
+        command,
+        cwd=str(home.folder),
+        env=environment,
+        dimensions=(24, 80),
+        encoding="utf-8",
+        timeout=200,
+    )
+    child.expect(pexpect.EOF)
+    child.close()
+    screen = pyte.HistoryScreen(80, 60)
+    pyte.Stream(screen).feed(child.before or "")
+    shown = [line.rstrip() for line in screen.display]
+    assert child.exitstatus == 0
+    assert "night 2026-10-24" in shown
+    assert any(line.startswith("  7 sessions, 28 turns: ") for line in shown), shown
+    assert "  Gate: all 2 rules hold." in shown
+    assert any(line.lstrip().startswith("report: ") for line in shown)
+
+
+def test_a_call_from_before_the_last_night(home: Home) -> None:
+    """What a missed night left is the next one's; with --since it is looked for."""
+    assert home.nightly(NIGHTS[1]).code == 0
+    before = home.nightly(NIGHTS[0])
+    assert before.code == 2
+    assert "--as-of is before 2026-11-06 02:30 UTC" in before.err
+    assert home.nightly(NIGHTS[0], "--since", "2026-10-12").code == 0
+    assert home.nightly(NIGHTS[1], "--since", "2026-10-12").code in {0, 1}
+    listed = json.loads(home.cli("runs", "--format", "json", env=home.env).out)
+    assert sum(run["sessions"] for run in listed) == len({name for night in nights_on_disk(home) for name in night})
+
+
+def nights_on_disk(home: Home) -> list[list[str]]:
+    """Sessions of every night's report."""
+    folders = sorted(path for path in (home.folder / "reports").iterdir() if path.name[0] == "2" and path.is_dir())
+    documents = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
+    return [[session["session_id"] for session in document.get("sessions", ())] for document in documents]

@@ -45,6 +45,7 @@ def test_the_wheel_migrates_loads_and_replays(unpacked: Path, tmp_path: Path, ma
         ("load", str(unpacked / "shadowdiff" / "_sample_sessions")),
         ("replay", "--last", "2", "--latency", "0"),
         ("show", "latest", "--format", "json"),
+        ("show", "latest", "--format", "html"),
     ):
         finished = run(unpacked, tmp_path, *arguments, SHADOWDIFF_DATABASE_URL=url)
         assert (finished.returncode, finished.stderr) == (0, "")

@@ -161,5 +161,7 @@ def test_nights_that_cannot_be_as_configured(patient: Patient, tmp_path: Path) -
     (tmp_path / "file").write_text("x", encoding="utf-8")
     found = nightly(patient, directory=tmp_path / "file" / "reports", webhook_env="NO_SUCH_HOOK").examine()
     assert "is a file" in the_one(found, "reports", FAIL).what
+    assert "NO_SUCH_HOOK" in found["deliveries"][0].what
+    assert found["deliveries"][0].status is FAIL
     gated = patient.configured(others=("bm25",), gate=GateSettings(("mean_overlap.D >= 0.5",))).examine()
     assert "D" in the_one(gated, "gate", FAIL).what

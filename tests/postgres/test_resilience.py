@@ -23,8 +23,10 @@ from shadowdiff.sources.bundle import Bundle
 from shadowdiff.sources.postgres import PostgresSource
 from shadowdiff.store.migrate import upgrade
 from shadowdiff.store.runs import RunStore
+from tests.cli.test_follow import following
 from tests.cli.test_mapped import configured
 from tests.conftest import Cli, clean_environment, load
+from tests.live import LiveSession
 from tests.pace import slow_reranker
 from tests.servers import Bouncer, OwnServer, Standby, bouncer_program, execute, until
 from tests.strangers import fill
@@ -121,6 +123,26 @@ def test_a_server_that_stays_away_ends_the_run_and_loses_nothing(
     assert len(json.loads(resumed.out)["sessions"]) == 24
 
 
+@pytest.mark.slow
+def test_a_server_that_comes_back_is_followed_on(own_server: OwnServer, tmp_path: Path) -> None:
+    """However long it was away: told once, and what was found or written meanwhile is shown."""
+    url = own_server.start()
+    arguments = ("--idle", "3s", "--poll", "1h", "--format", "jsonl", "-A", "served", "-B", "bm25")
+    with following(tmp_path / "here", own_server.environment, *arguments) as follower:
+        follower.until_shown('"type": "run"')
+        found = LiveSession(url, "hv-04bd").arrive(0)
+        own_server.kill()
+        follower.until("the outage to be noticed", lambda: bool(follower.err.read_text(encoding="utf-8")))
+        own_server.start()
+        follower.until_shown(found.session_id)
+        late = LiveSession(url, "hv-04bd").arrive(3_600)
+        follower.until_shown(late.session_id)
+        code, err = follower.end()
+        assert len(follower.shown.splitlines()) == 4
+    assert (code, len(err.splitlines())) == (0, 1)
+    assert err.endswith("; trying again until it is back\n")
+
+
 def test_the_hold_on_a_run_is_taken_again_after_a_lost_connection(own_server: OwnServer) -> None:
     """And fails where another command was quicker."""
     engine, other = (store_engine(own_server.start()) for _ in range(2))
@@ -187,7 +209,10 @@ def test_behind_pgbouncer_in_transaction_mode(
         assert (pooled.code, pooled.err) == (0, "")
         assert comparable(pooled.out) == comparable(direct.out)
         engine = source_engine(bouncer.url)
-        assert len(PostgresSource(engine).session_ids(Window())) == 55
+        source = PostgresSource(engine)
+        assert len(source.session_ids(Window())) == 55
+        with source.listener(lambda session_id: None) as listener:
+            assert (listener.is_listening, listener.refusal[:23]) == (False, "a pooler stands between")
         engine.dispose()
         encrypted = source_engine(f"{bouncer.url}?sslmode=require")
         with pytest.raises(SourceError, match="the server offers no TLS, and the URL asks for it"):
@@ -197,6 +222,7 @@ def test_behind_pgbouncer_in_transaction_mode(
             shown = {name: connection.scalar(text(f"SHOW {name}")) for name in ("statement_timeout", "lock_timeout")}
             assert shown == {"statement_timeout": "0", "lock_timeout": "0"}
             assert connection.scalar(text("SHOW default_transaction_read_only")) == "off"
+            assert connection.scalar(text("SELECT count(*) FROM pg_listening_channels()")) == 0
         plain.dispose()
     finally:
         bouncer.stop()
@@ -214,6 +240,8 @@ def test_on_a_hot_standby_conflicts_with_recovery_are_tried_again(
     source = PostgresSource(engine, retries=Retries(30, waits.append))
     try:
         assert len(source.session_ids(Window())) == 55
+        with source.listener(waits.append) as listener:
+            assert (listener.is_listening, listener.refusal[:15]) == (False, "it is a standby")
         seen: list[int] = []
 
         def count_twice(connection: Any) -> int:

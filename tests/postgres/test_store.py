@@ -396,3 +396,15 @@ def test_a_run_that_failed_is_let_go(store: RunStore, empty_engine: Engine) -> N
     assert store.newest(1) == []
     with RunStore(empty_engine).carrying_out("r1"):
         assert store.newest(1) == []
+
+
+def test_a_plan_grows_in_the_order_in_which_sessions_come(store: RunStore) -> None:
+    """What is planned already stays where it is, however often it comes."""
+    store.create(RUN, ())
+    for session_ids in (["s2", "s1"], [], ["s3", "s1"], ["s2", "s1"], ["s0"]):
+        store.plan(RUN.run_id, session_ids)
+    assert store.pending(RUN.run_id) == ["s2", "s1", "s3", "s0"]
+    store.save(RUN.run_id, [replayed("s1", replayed_turn("t1", 1))])
+    store.plan(RUN.run_id, ["s1", "s4"])
+    assert store.pending(RUN.run_id) == ["s2", "s3", "s0", "s4"]
+    assert store.progress(RUN.run_id) == (1, 5)

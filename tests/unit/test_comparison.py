@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -137,11 +138,13 @@ def test_runs_that_share_no_comparable_session_are_refused() -> None:
 
 
 def test_what_else_differs_is_noted() -> None:
-    """Redaction and versions leave the fingerprints as they are."""
+    """Their order is the caller's; redaction and versions leave the fingerprints as they are."""
     before, after = run_with("before", a=SAME), run_with("after", a=SAME)
     other = replace(after[0], version="0.2.0", config=replace(after[0].config, redacted_sides=("B",)))
-    notes = changes(before[0], other, before[1], after[1]).notes
+    earlier = replace(other, started_at=other.started_at - timedelta(days=1))
+    notes = changes(before[0], earlier, before[1], after[1]).notes
     assert notes == (
+        "Run before was made after run after.",
         "A side saw redacted texts in one of the runs and not in the other.",
         "The runs were made by different versions of shadowdiff.",
     )

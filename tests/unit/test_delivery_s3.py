@@ -11,7 +11,7 @@ import pytest
 
 from shadowdiff.delivery.s3 import S3Target, deliver_s3
 from shadowdiff.errors import ConfigError, DeliveryError
-from tests.buckets import CREDENTIALS, SECRET, Buckets, s3_server
+from tests.buckets import CREDENTIALS, SECRET, TLS, Buckets, s3_server
 from tests.faults import Request, faulty_server
 from tests.servers import free_port
 
@@ -78,6 +78,21 @@ def test_every_file_arrives_as_what_it_is(s3: Buckets, night: Path) -> None:
         "night": "2026-11-20",
         "files": [f"2026-11-20/{name}" for name in sorted(FILES)],
     }
+
+
+def test_uploads_travel_as_aws_wants_them(tmp_path: Path, night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over TLS, with the checksum behind each file that botocore adds where the store is AWS: byte for byte."""
+    monkeypatch.setattr("shadowdiff.delivery.s3.NOT_AWS", {})
+    tls = TLS.made_in(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tls.authority))
+    with s3_server(tls) as server:
+        server.make("aws")
+        deliver_s3(night, S3Target.parse("s3://aws/p", endpoint=server.url), "2026-11-20")
+        found = server.objects("aws")
+        assert {name: found[f"p/2026-11-20/{name}"]["text"] for name in FILES} == FILES
+        assert server.client.head_object(Bucket="aws", Key="p/2026-11-20/run.json", ChecksumMode="ENABLED")[
+            "ChecksumCRC32"
+        ]
 
 
 def test_latest_is_the_newest_night_whatever_comes_last(s3: Buckets, night: Path) -> None:

@@ -17,12 +17,13 @@ from shadowdiff.nights import GateOutcome
 from shadowdiff.records import Usage
 from shadowdiff.render.structured import summary_json
 from shadowdiff.runs import Run, RunConfig, RunStatus
-from tests.cost_cases import costly_run
-from tests.render_cases import COSINE, MINILM, hard_run, run_of, served_run
+from tests.cost_cases import cached_run, costly_run
+from tests.render_cases import COSINE, MINILM, Asked, entries, hard_run, run_of, served_run, session_of
 
 RUNS: dict[str, Callable[[], Run]] = {
     "hard": lambda: hard_run(others=2, noise=True)[0],
     "costly": lambda: costly_run(others=3)[0],
+    "cached": lambda: cached_run()[0],
     "served": lambda: served_run(doubtful=True)[0],
     "empty": lambda: run_of([], (COSINE, MINILM), RunConfig())[0],
 }
@@ -90,7 +91,24 @@ def test_shares_of_sessions_have_an_interval_and_shares_of_turns_say_that_they_h
     assert not sessions.passed
     assert turns.value == pytest.approx(1 / 9)
     assert (turns.bound, turns.passed) == (None, True)
-    assert turns.note.startswith("judged by the figure itself: turns of a session hang together")
+    assert turns.note.startswith("judged by the figure itself: turns of one session are not independent")
+
+
+def test_one_session_has_no_interval_and_says_so() -> None:
+    """Resampling one session says nothing of how sessions vary; Wilson's interval of one is as wide as it must be."""
+    turn = Asked("?", entries(["One", "Two"], "kb"), {"A": [0.9, 0.1], "B": [0.1, 0.9]})
+    run, _ = run_of([session_of("s", "acme", [turn], "AB")], (COSINE, MINILM), RunConfig(top_k=1))
+    overlap, changed = judged(run, "mean_overlap <= 0", "changed_share <= 1")
+    assert (overlap.value, overlap.bound, overlap.passed) == (0, None, True)
+    assert overlap.note == "judged by the figure itself: an interval takes two sessions"
+    assert (changed.value, changed.bound, changed.note) == (1, 1, "")
+
+
+@pytest.mark.parametrize(("sign", "passes"), [("<=", True), ("<", False), (">=", True), (">", False)])
+def test_a_figure_at_its_limit(sign: str, passes: bool) -> None:
+    """Kept by `<=` and `>=`, crossed by `<` and `>`, with no margin."""
+    outcome = one(hard_run()[0], f"sessions {sign} 3")
+    assert (outcome.passed, outcome.margin) == (passes, 0)
 
 
 def test_the_distance_from_the_noise_floor_takes_the_ends_that_lie_farthest_apart() -> None:
@@ -118,6 +136,8 @@ def test_the_distance_from_the_noise_floor_takes_the_ends_that_lie_farthest_apar
         ("hard", "escalated_share.B <= 0.5", "the side is no cascade"),
         ("costly", "cost_usd <= 5", "side C: no price is given; write one into [prices] of shadowdiff.toml"),
         ("costly", "cost_usd.C <= 5", "no price is given"),
+        ("costly", "usd_per_1000_queries.C <= 5", "no price is given"),
+        ("cached", "usd_per_month.B <= 5", "no turn was asked for, all came from the cache; replay with --no-cache"),
         ("empty", "mean_overlap >= 0", "no turn was compared; select more sessions"),
         ("empty", "changed_share <= 1", "no turn was compared; select more sessions"),
         ("empty", "failed_share <= 1", "the run has no turn; select more sessions"),
@@ -137,7 +157,16 @@ def test_a_run_that_asked_nobody_costs_nothing() -> None:
     assert run.summary is not None
     assert one(run, "cost_usd <= 5").value == pytest.approx(0.0125)
     free = {label: replace(side, cost_usd=None, usage=Usage()) for label, side in run.summary.sides.items()}
-    assert one(replace(run, summary=replace(run.summary, sides=free)), "cost_usd <= 0").passed
+    local = replace(run, summary=replace(run.summary, sides=free))
+    assert all(outcome.passed for outcome in judged(local, "cost_usd <= 0", "usd_per_1000_queries <= 0"))
+
+
+def test_costs_are_of_turns_that_do_not_come_from_the_cache() -> None:
+    """Eight cents for the forty turns that were asked for are two dollars per thousand, and so on for a month."""
+    each, month = judged(costly_run(others=1)[0], "usd_per_1000_queries.B <= 2", "usd_per_month.B <= 80")
+    assert each.value == pytest.approx(2.0)
+    assert month.value == pytest.approx(82.6)
+    assert (each.passed, month.passed) == (True, False)
 
 
 @pytest.mark.parametrize("status", [RunStatus.RUNNING, RunStatus.INTERRUPTED])

@@ -78,7 +78,7 @@ def test_an_error_shows_the_rule_and_points_at_the_place(text: str, problem: str
 def test_a_side_that_the_run_or_the_figure_lacks_is_refused(text: str, problem: str) -> None:
     """Before anything is replayed: the labels suffice."""
     rules = parse_rules([text])
-    with pytest.raises(ConfigError, match="^\\[gate\\] rule") as refused:
+    with pytest.raises(ConfigError, match=r"^\[gate\] rule") as refused:
         check_sides(rules, "ABC")
     assert problem in str(refused.value)
 

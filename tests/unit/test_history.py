@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shadowdiff.history import RULE, figures, named_figures, run_figures, trend
-from shadowdiff.nights import GateOutcome, Night, NightStatus
+from shadowdiff.nights import GateOutcome, Night, NightStatus, Outlier
+from shadowdiff.runs import RunStatus
 from tests.night_cases import AT, night_figures, nights_of
 from tests.render_cases import hard_run
 
@@ -53,6 +54,13 @@ def test_a_night_without_a_run_or_a_summary_has_no_figures() -> None:
     assert figures(NIGHT, None).run_id is None
 
 
+def test_a_run_that_stopped_at_a_cap_is_said_to_be_cut_short() -> None:
+    """Its figures stand, and are not passed off as the whole night's."""
+    run, _ = hard_run()
+    assert figures(NIGHT, replace(run, status=RunStatus.INTERRUPTED)).cut_short
+    assert not figures(NIGHT, run).cut_short
+
+
 def test_every_figure_has_one_name() -> None:
     """The names that gates, outliers and comparisons use for the same thing."""
     run, _ = hard_run(others=2, noise=True)
@@ -64,11 +72,29 @@ def test_every_figure_has_one_name() -> None:
 PAIR_FIGURES = ("changed_share", "only_in_a_per_session", "only_in_b_per_session", "overlap")
 
 
-def test_a_night_of_one_session_is_held_against_nothing() -> None:
-    """What one session does is no trend."""
-    lone = night_figures(datetime(2026, 12, 24, 3, tzinfo=UTC), 0.01, sessions=1)
-    assert not trend("nightly", [*nights_of([0.7] * 14), lone]).outliers
-    assert trend("nightly", [*nights_of([0.7] * 14), replace(lone, sessions=2)]).outliers
+def test_a_night_of_few_sessions_is_held_against_nothing() -> None:
+    """What a handful of sessions do is no trend."""
+    quiet = night_figures(datetime(2026, 12, 24, 3, tzinfo=UTC), 0.01, sessions=9)
+    assert not trend("nightly", [*nights_of([0.7] * 14), quiet]).outliers
+    assert trend("nightly", [*nights_of([0.7] * 14), replace(quiet, sessions=10)]).outliers
+
+
+def test_a_band_ends_where_its_figure_does() -> None:
+    """No share is expected above 100%, no overlap below 0."""
+    below = of_far([0.995] * 14)
+    assert below.low == pytest.approx(0.975)
+    assert below.high == 1.0
+    assert of_far([0.1, 0.2] * 7).low == 0.0
+
+
+def of_far(overlaps: list[float]) -> Outlier:
+    """What a far night's overlap leaves, of nights of these."""
+    history = trend("nightly", [*nights_of(overlaps), FAR])
+    (found,) = (item for item in history.outliers if (item.night, item.figure) == (FAR.night, "overlap.B"))
+    return found
+
+
+FAR = night_figures(datetime(2026, 12, 24, 3, tzinfo=UTC), 0.6)
 
 
 def test_latency_has_a_floor_of_its_own() -> None:
@@ -84,5 +110,5 @@ def test_latency_has_a_floor_of_its_own() -> None:
 def test_the_rule_is_said_with_its_numbers() -> None:
     """In one sentence or two, beside whatever it marks."""
     assert trend("nightly", nights_of([0.7])).rule == RULE
-    for number in ("median ± 4", "14 nights", "at least 7", "±0.02", "±0.2", "±10%"):
+    for number in ("median ± 4", "14 nights", "at least 7", "±0.02", "±0.2", "±10%", "fewer than 10 sessions"):
         assert number in RULE

@@ -93,3 +93,14 @@ def test_nights_of_every_kind() -> None:
     without = webhook_message(replace(run, summary=None), NIGHT, Surroundings(not_compared="other pools"), None)
     assert "The run has no summary" in written(without)
     assert "Not compared with the blessed run: other pools" in written(without)
+
+
+def test_a_night_that_shares_no_session_with_the_blessed_run_tells_their_figures() -> None:
+    """Nothing changed would be wrong: nothing was compared one by one."""
+    run, _ = hard_run(others=2)
+    figures = (("changed_share.B", 0.311, 0.452), ("overlap.B", 0.83, 0.74), ("overlap.C", None, 0.5))
+    changes = RunChanges("the-blessed", run.run_id, 0, (), (), (), (*figures, ("failed_share", 0.0, 0.1)))
+    said = written(webhook_message(run, NIGHT, Surroundings(compared_with=changes), None))
+    assert "`the-blessed`, no session in both: B: changed 31.1% → 45.2% · B: overlap 0.83 → 0.74" in said
+    assert "C: overlap – → 0.50" in said
+    assert "nothing changed" not in said

@@ -266,11 +266,14 @@ def test_every_format_has_a_renderer_and_no_other() -> None:
     """A misspelt format names those that there are."""
     assert [type(renderer_for(name)).__name__ for name in FORMATS] == [
         "TerminalRenderer",
+        "MarkdownRenderer",
+        "HtmlRenderer",
         "JsonRenderer",
         "JsonLinesRenderer",
         "CsvRenderer",
+        "JunitRenderer",
     ]
-    with pytest.raises(ConfigError, match="no output format 'jsno'; use one of terminal, json, jsonl, csv"):
+    with pytest.raises(ConfigError, match=f"no output format 'jsno'; use one of {', '.join(FORMATS)}"):
         renderer_for("jsno")
 
 

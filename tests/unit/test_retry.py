@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from psycopg import errors
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -130,3 +132,18 @@ def test_a_mistake_is_not_tried_again() -> None:
     with pytest.raises(SourceError):
         retries.run(work)
     assert clock.slept == []
+
+
+def test_who_stays_waits_without_end_until_it_is_over() -> None:
+    """Told once, pauses that grow to about a minute; then the error as it was, at once."""
+    clock, told, work = Clock(), list[str](), Flaky(fails=10**6)
+    over = iter([False] * 500)
+    is_over = lambda: next(over, True)  # noqa: E731 a name for a keyword
+    retries = Retries(math.inf, told.append, clock.sleep, clock.read, is_over)
+    retries.run(work)
+    with pytest.raises(SourceError, match=r"gone$"):
+        retries.run(work)
+    assert len(clock.slept) == 500
+    assert 30 <= max(clock.slept) <= 90
+    assert clock.slept[0] <= 0.15
+    assert told == ["reading sessions failed on postgresql://db: gone; trying again until it is back"]

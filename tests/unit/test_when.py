@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
-from shadowdiff.cli.when import When, parse_when
+from shadowdiff.cli.when import Duration, When, parse_when
+from shadowdiff.durations import written
 
 NOW = datetime(2026, 11, 19, 14, 2, 3, tzinfo=UTC)
 
@@ -74,3 +75,32 @@ def test_the_option_gives_an_aware_moment_and_takes_a_default(capsys: pytest.Cap
     command.main([], standalone_mode=False)
     assert capsys.readouterr().out == f"{datetime(2026, 11, 19, tzinfo=UTC)!r}\nNone\n"
     assert When().convert(NOW, None, None) is NOW
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "shown"),
+    [
+        ("90", 90, "90s"),
+        ("15s", 15, "15s"),
+        ("10m", 600, "10m"),
+        ("2 min", 120, "2m"),
+        ("2h", 7_200, "2h"),
+        ("1.5s", 1.5, "1.5s"),
+        ("7d", 604_800, "7d"),
+        ("1s", 1, "1s"),
+    ],
+)
+def test_a_duration_is_read_and_written_alike(text: str, seconds: float, shown: str) -> None:
+    """In the largest unit that leaves no rest."""
+    assert Duration(1).convert(text, None, None) == seconds
+    assert written(seconds) == shown
+    assert Duration().convert(shown, None, None) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("soon", "is no duration"), ("-1", "is no duration"), ("500ms", "too short")]
+)
+def test_what_is_no_duration_is_refused(text: str, why: str) -> None:
+    """And what is shorter than makes sense."""
+    with pytest.raises(click.BadParameter, match=why):
+        Duration(1).convert(text, None, None)

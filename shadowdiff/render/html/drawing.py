@@ -123,32 +123,37 @@ def columns(canvas: Canvas, labels: Sequence[str], series: Sequence[Series], *, 
             base += value if stacked else 0.0
 
 
-def lines(canvas: Canvas, series: Sequence[Series], form: Format, nights: Sequence[str]) -> None:
-    """A line per series over the nights, with its intervals; a night without the figure is a gap."""
+def lines(canvas: Canvas, series: Sequence[Series], form: Format, nights: Sequence[str], starts: Sequence[int]) -> None:
+    """A line per series over the nights, with its intervals.
+
+    It is broken before every night in `starts`; a night without the figure is passed over.
+    """
     for each in series:
-        points = [
-            (night_x(at, len(nights)), canvas.y(value)) for at, value in enumerate(each.values) if value is not None
-        ]
-        canvas.path(points, f"line {each.css}")
+        for first, end in zip(starts, [*starts[1:], len(nights)], strict=True):
+            known = [(at, value) for at, value in enumerate(each.values[:end]) if value is not None and at >= first]
+            canvas.path([(night_x(at, len(nights)), canvas.y(value)) for at, value in known], f"line {each.css}")
         for at, value in enumerate(each.values):
-            if value is None:
-                continue
-            x = night_x(at, len(nights))
-            low, high = (ends[at] if ends else None for ends in (each.low, each.high))
-            if low is not None and high is not None:
-                canvas.line(x, canvas.y(low), x, canvas.y(high), f"whisker {each.css}")
-            canvas.dot(x, canvas.y(value), 2.6, f"point {each.css}", f"{nights[at]}: {each.name} {form(value)}")
+            if value is not None:
+                _point(canvas, each, at, value, form, nights)
 
 
-def night_x(at: int, nights: int) -> float:
-    """Where a night stands on the axis."""
+def _point(canvas: Canvas, series: Series, at: int, value: float, form: Format, nights: Sequence[str]) -> None:
+    x = night_x(at, len(nights))
+    low, high = (ends[at] if ends else None for ends in (series.low, series.high))
+    if low is not None and high is not None:
+        canvas.line(x, canvas.y(low), x, canvas.y(high), f"whisker {series.css}")
+    canvas.dot(x, canvas.y(value), 2.6, f"point {series.css}", f"{nights[at]}: {series.name} {form(value)}")
+
+
+def night_x(at: float, nights: int) -> float:
+    """Where a night stands on the axis, or what lies between two."""
     room = WIDTH - LEFT - RIGHT - 12
     return LEFT + 6 + (room * at / (nights - 1) if nights > 1 else room / 2)
 
 
 def _round_up(most: float) -> float:
-    """The next 1, 2, 4, 5 or 10 times a power of ten; 1 where nothing is above 0."""
-    if most <= 0 or not math.isfinite(most):
+    """The next number whose half is round too; 1 where nothing is above 0, or worth the name."""
+    if most < 1e-12 or not math.isfinite(most):
         return 1.0
     unit = 10.0 ** math.floor(math.log10(most))
-    return next(unit * step for step in (1, 2, 4, 5, 10) if unit * step >= most * (1 - 1e-9))
+    return next(unit * step for step in (1, 1.2, 1.6, 2, 4, 6, 8, 10) if unit * step >= most * (1 - 1e-9))

@@ -27,14 +27,17 @@ class Entries:
         self._lines = lines
         self._texts = texts
         self._text_bytes = text_bytes
-        self._places: dict[tuple[str, str, str], int] = {}
+        self._places: dict[tuple[str, str], int] = {}
         self._text_places: dict[str, int] = {}
         self.left_out = 0
         """Distinct texts that the page has no room for."""
 
-    def place(self, org_id: str, entry_id: str, entry: Entry | None) -> int:
-        """Number of the entry, counted from 0 in order of appearance; `entry` is None where the pool lacks it."""
-        key = (org_id, entry_id, entry.content_hash if entry else "")
+    def place(self, entry_id: str, entry: Entry | None) -> int:
+        """Number of the entry, counted from 0 in order of appearance; `entry` is None where the pool lacks it.
+
+        Orgs with the same id for the same text share one: whose it is, the session says.
+        """
+        key = (entry_id, entry.content_hash if entry else "")
         found = self._places.get(key)
         if found is None:
             found = self._places[key] = len(self._places)

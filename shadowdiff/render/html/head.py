@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shadowdiff.nights import ChangedSession, GateOutcome, RunChanges, Surroundings
+from shadowdiff.records import Outcome
 from shadowdiff.render import fidelity
 from shadowdiff.render.closing import INTERVAL, circumstances, cut_short, pair_figures, verdict
 from shadowdiff.render.columns import heading_of
+from shadowdiff.render.comparison import figure_rows, in_short
+from shadowdiff.render.gates import LEGEND, figures_of, headline, number_text, outcome_word, rule_of
 from shadowdiff.render.html.drawing import Chart
 from shadowdiff.render.html.spreads import latency_chart, pair_charts
 from shadowdiff.render.html.tallies import Tallies
-from shadowdiff.render.html.trend import outlier_lines, trend_charts
-from shadowdiff.render.sessions import counted
+from shadowdiff.render.html.trend import outlier_lines, restart_lines, trend_charts
 from shadowdiff.render.sides import failure_notes, side_figures, side_notes
 from shadowdiff.render.tables import Figure, TableRow, mean, share_of
 from shadowdiff.render.text import one_line
@@ -44,12 +46,25 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True)
-class ChartGroup:
-    """Charts of one pair of sides, by the label of the other side; without one, of all."""
+class GateRow:
+    """A rule, what became of it, and the numbers that decided."""
+
+    rule: str
+    passed: bool
+    outcome: str
+    figures: tuple[str, ...]
+    """Which figure, its value, its bound, the limit, the margin."""
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairChart:
+    """A chart of one pair of sides, by the label of the other side; without one, of all sides."""
 
     label: str
-    heading: str
-    charts: list[Chart]
+    pair: str
+    """The pair in words, where the title must say it."""
+    chart: Chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +77,18 @@ class ChangeList:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What is otherwise than in the blessed run."""
+
+    before: str
+    in_short: str
+    figures: list[tuple[str, str, str, str]]
+    """Name, before, after, difference."""
+    lists: list[ChangeList]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """All of it."""
 
@@ -71,18 +98,20 @@ class Head:
     cut_short: str
     sides: list[tuple[Side, str, str]]
     """With its name and its spec; the spec is empty where the name says it."""
-    gates: Sequence[GateOutcome]
+    gates: list[GateRow]
     gate_sentence: str
+    """Empty where no gate was asked for."""
     tiles: list[tuple[str, str, list[Tile]]]
     """Per pair: the other side's label, a heading, and figures."""
     tables: list[Table]
-    changes: RunChanges | None
-    change_lists: list[ChangeList]
+    changes: Changes | None
     not_compared: str
+    gate_legend: str
     trend: list[Chart]
     trend_flags: list[str]
+    trend_restarts: list[str]
     trend_rule: str
-    charts: list[ChartGroup]
+    charts: list[PairChart]
 
 
 def head_of(run: Run, tallies: Tallies, surroundings: Surroundings) -> Head:
@@ -95,15 +124,16 @@ def head_of(run: Run, tallies: Tallies, surroundings: Surroundings) -> Head:
         facts=circumstances(run),
         cut_short=cut_short(run),
         sides=[(side, one_line(side.name), _spec(side)) for side in run.sides],
-        gates=surroundings.gates,
-        gate_sentence=_gate_sentence(surroundings.gates),
+        gates=[_gate_row(outcome) for outcome in surroundings.gates],
+        gate_sentence=headline(surroundings.gates) if surroundings.gates else "",
         tiles=list(_tiles(run, summary)) if summary else [],
         tables=list(_tables(run, summary)) if summary and summary.turns else [],
-        changes=surroundings.compared_with,
-        change_lists=_change_lists(surroundings.compared_with),
-        not_compared=surroundings.not_compared,
+        changes=_changes(surroundings.compared_with, run),
+        not_compared=one_line(surroundings.not_compared),
+        gate_legend=LEGEND if any(outcome.bound is not None for outcome in surroundings.gates) else "",
         trend=trend,
         trend_flags=outlier_lines(history) if history and trend else [],
+        trend_restarts=restart_lines(history) if history and trend else [],
         trend_rule=history.rule if history and trend else "",
         charts=_charts(run, summary, tallies) if summary and summary.turns else [],
     )
@@ -114,11 +144,11 @@ def _spec(side: Side) -> str:
     return "" if name == spec else spec
 
 
-def _gate_sentence(gates: Sequence[GateOutcome]) -> str:
-    crossed = [gate for gate in gates if not gate.passed]
-    if not crossed:
-        return f"{counted(len(gates), 'gate')} kept" if gates else ""
-    return f"{len(crossed):,} of {counted(len(gates), 'gate')} crossed"
+def _gate_row(outcome: GateOutcome) -> GateRow:
+    numbers = figures_of(outcome)
+    limit = number_text(outcome.limit)
+    figures = (one_line(outcome.figure), numbers.value, numbers.bound, limit, numbers.margin)
+    return GateRow(rule_of(outcome), outcome.passed, outcome_word(outcome), figures, one_line(outcome.note))
 
 
 def _tiles(run: Run, summary: RunSummary) -> Iterator[tuple[str, str, list[Tile]]]:
@@ -131,7 +161,7 @@ def _tiles(run: Run, summary: RunSummary) -> Iterator[tuple[str, str, list[Tile]
 
 
 def _pair_tiles(run: Run, a: str, label: str, summary: RunSummary, pair: PairSummary) -> list[Tile]:
-    failed = sum(summary.sides[name].failed_turns for name in (a, label) if name in summary.sides)
+    failed = pair.turns.get(Outcome.FAILED, 0)
 
     def floor(of: Callable[[PairSummary], Figure]) -> str:
         """What the baseline against itself gives for the same figure; empty where that was not measured."""
@@ -166,30 +196,31 @@ def _tables(run: Run, summary: RunSummary) -> Iterator[Table]:
         yield Table(fidelity.heading(run, found), [f"{found.side} → served"], rows, [*verdicts, *notes], [])
 
 
-def _change_lists(changes: RunChanges | None) -> list[ChangeList]:
+def _changes(changes: RunChanges | None, run: Run) -> Changes | None:
     if changes is None:
-        return []
+        return None
     kinds = {
         "Newly different": changes.newly_different,
         "Newly failing": changes.newly_failing,
         "Fixed": changes.fixed,
     }
-    return [
+    lists = [
         ChangeList(heading, sessions[:CHANGES_LISTED], max(0, len(sessions) - CHANGES_LISTED))
         for heading, sessions in kinds.items()
+        if sessions
     ]
+    notes = [one_line(note) for note in changes.notes]
+    return Changes(one_line(changes.before), in_short(changes), figure_rows(changes, run), lists, notes)
 
 
-def _charts(run: Run, summary: RunSummary, tallies: Tallies) -> list[ChartGroup]:
-    """A group per pair of sides, and one of the sides themselves; one for all where there is but one pair."""
-    groups = [
-        ChartGroup(label, f"{run.baseline.label} → {label}", pair_charts(run, label, tally, summary))
+def _charts(run: Run, summary: RunSummary, tallies: Tallies) -> list[PairChart]:
+    """Those of each pair of sides, named where there are several pairs, then that of the sides themselves."""
+    several = len(tallies.pairs) > 1
+    found = [
+        PairChart(label, f"{run.baseline.label} → {label}" if several else "", chart)
         for label, tally in tallies.pairs.items()
         if tallies.sessions and label in summary.pairs
+        for chart in pair_charts(run, label, tally, summary)
     ]
     latency = latency_chart(run, summary)
-    if latency is None:
-        return groups
-    if len(groups) == 1:
-        return [replace(groups[0], charts=[*groups[0].charts, latency])]
-    return [*groups, ChartGroup("", "Sides", [latency])]
+    return found if latency is None else [*found, PairChart("", "", latency)]

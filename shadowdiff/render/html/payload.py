@@ -6,12 +6,12 @@ times; `payload.js` says what each is. Texts are `visible` already, ids are raw.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from shadowdiff.diff import contrast
-from shadowdiff.records import Entry, Outcome, ReplayedTurn, SessionOutcome, TurnOutcome
+from shadowdiff.records import ReplayedTurn, SessionOutcome, TurnOutcome
 from shadowdiff.render.columns import Column, Lists, columns_of, lists_of
 from shadowdiff.render.html.entries import Entries
 from shadowdiff.render.lines import DIM, FAILED, ONLY_A, ONLY_B, SEPARATOR, Line
@@ -51,7 +51,7 @@ def session_json(run: Run, outcome: SessionOutcome, entries: Entries) -> Json:
         ],
         "x": {name: contrast(only(outcome, sides)) for name, sides in views(run).items()},
         "c": [[side.label, _parts(session_counts(run, outcome, side, WIDE)[0][1:])] for side in run.others],
-        "t": [_turn(run, outcome, turn, entries) for turn in outcome.turns],
+        "t": [_turn(run, turn, entries) for turn in outcome.turns],
     }
     shown = one_line(session.session_id)
     return found if shown == session.session_id else found | {"s": shown}
@@ -64,10 +64,8 @@ def only(outcome: SessionOutcome, sides: Sequence[Side]) -> SessionOutcome:
     return replace(outcome, turns=turns, diffs={label: outcome.diffs[label] for label in labels})
 
 
-def _turn(run: Run, outcome: SessionOutcome, turn: TurnOutcome, entries: Entries) -> Json:
+def _turn(run: Run, turn: TurnOutcome, entries: Entries) -> Json:
     asked, lists = turn.replayed.turn, lists_of(run, turn)
-    by_id = {item.entry.entry_id: item.entry for item in turn.replayed.pool.entries}
-    org_id = outcome.session.org_id
     found: Json = {
         "i": asked.turn_id,
         "p": asked.position,
@@ -78,7 +76,7 @@ def _turn(run: Run, outcome: SessionOutcome, turn: TurnOutcome, entries: Entries
     }
     if asked.search_query and asked.search_query != asked.query:
         found["s"] = clip(one_line(asked.search_query), QUERY_CELLS)
-    places = _Places(org_id, by_id, entries)
+    places = _Places(turn.replayed, entries)
     found["v"] = {name: _columns(run, turn, lists, sides, places) for name, sides in views(run).items()}
     if asked.served is not None:
         found["w"] = [places.of(entry_id) for entry_id in asked.served]
@@ -91,13 +89,12 @@ def _turn(run: Run, outcome: SessionOutcome, turn: TurnOutcome, entries: Entries
 class _Places:
     """Places of one turn's entries in the page."""
 
-    def __init__(self, org_id: str, by_id: Mapping[str, Entry], entries: Entries) -> None:
-        self._org_id = org_id
-        self._by_id = by_id
+    def __init__(self, turn: ReplayedTurn, entries: Entries) -> None:
+        self._by_id = {item.entry.entry_id: item.entry for item in turn.pool.entries}
         self._entries = entries
 
     def of(self, entry_id: str) -> int:
-        return self._entries.place(self._org_id, entry_id, self._by_id.get(entry_id))
+        return self._entries.place(entry_id, self._by_id.get(entry_id))
 
 
 def _columns(run: Run, turn: TurnOutcome, lists: Lists, others: Sequence[Side], places: _Places) -> list[list[Any]]:
@@ -145,7 +142,3 @@ def _rounded(score: float | None) -> float | None:
 def _parts(line: Line) -> list[list[str]]:
     """Texts with the names of their styles; separators and spaces are the page's own."""
     return [[text.strip(), STYLES.get(style, "")] for text, style in line if text.strip(" ·") and text != SEPARATOR]
-
-
-OUTCOMES = {outcome.value[0]: outcome.value for outcome in Outcome}
-"""The letter of an outcome in `o`, which has one per side beside the baseline."""

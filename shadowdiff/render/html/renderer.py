@@ -19,6 +19,7 @@ from shadowdiff.render.html.head import head_of
 from shadowdiff.render.html.payload import session_json, views
 from shadowdiff.render.html.spool import Spool
 from shadowdiff.render.html.tallies import Tallies
+from shadowdiff.render.matches import STOP_WORDS
 from shadowdiff.render.text import one_line
 from shadowdiff.runs import Run
 
@@ -28,44 +29,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 SCRIPTS = ("dom", "payload", "words", "filters", "lists", "cards", "entry", "steps", "links", "page")
 """Parts of the one script, in order."""
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "for",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "such",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "will",
-        "with",
-    ]
-)
-"""Lucene's English ones: a query's words that are not highlighted."""
 
 
 class HtmlRenderer:
@@ -86,26 +49,30 @@ class HtmlRenderer:
                 sessions.add(session_json(run, outcome, entries))
             page = _template().stream(
                 head=head_of(run, tallies, self._surroundings),
+                partial=_partial(run, sessions.lines),
+                texts_left_out=entries.left_out,
                 policy=_policy(),
                 style=_style(),
                 script=_script(),
-                facts=_facts(run, entries, sessions),
+                facts=_facts(run),
                 blocks={"sessions": sessions.base64(), "entries": entry_lines.base64(), "texts": texts.base64()},
             )
             page.enable_buffering(64)
             out.writelines(page)
 
 
-def _facts(run: Run, entries: Entries, sessions: Spool) -> dict[str, Any]:
+def _partial(run: Run, held: int) -> str:
+    """That some of the run's sessions were left out before they came here; empty where none was."""
+    every = run.summary.sessions if run.summary else held
+    return f"This page holds {held:,} of the run's {every:,} sessions." if held < every else ""
+
+
+def _facts(run: Run) -> dict[str, Any]:
     """What the script must know of the run before it reads a session."""
     return {
-        "run": run.run_id,
         "sides": [{"label": side.label, "heading": heading_of(side)} for side in run.sides],
         "views": {name: [side.label for side in sides] for name, sides in views(run).items()},
         "topK": run.config.top_k,
-        "sessions": sessions.lines,
-        "of": run.summary.sessions if run.summary else sessions.lines,
-        "leftOut": entries.left_out,
         "stopWords": sorted(STOP_WORDS),
     }
 

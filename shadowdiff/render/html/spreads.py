@@ -17,6 +17,8 @@ from shadowdiff.runs import Estimate, PairSummary, Run, RunSummary, SideSummary
 GROUPS = 60
 """Columns of the chart of sessions, at most: more sessions share one."""
 BINS = 12
+LEAST_COUNT = 2
+"""Of an axis that counts, so that half of it is a count."""
 SIDE_HEIGHT = 74.0
 OUTCOMES = tuple(kind.value for kind in Outcome)
 
@@ -83,7 +85,7 @@ def _one_sided(a: str, label: str, tally: PairTally, pair: PairSummary) -> Chart
         Series(f"sessions, only in {of}", css, tuple(_within(counts, start, width) for start in starts))
         for of, css, counts in ((a, "side-a", tally.only_in_a), (label, "side-b", tally.only_in_b))
     ]
-    canvas = Canvas(max((value or 0 for each in series for value in each.values), default=0))
+    canvas = Canvas(max([LEAST_COUNT, *(value or 0 for each in series for value in each.values)]))
     columns(canvas, names, series, stacked=False, unit="")
     canvas.labels(names, "distinct entries of a session")
     return Chart(
@@ -100,7 +102,7 @@ def _one_sided(a: str, label: str, tally: PairTally, pair: PairSummary) -> Chart
 def _overlap(top_k: int, turns: Counter[int], overlap: Estimate, noise: Estimate | None) -> Chart:
     names = [f"{tenth / 10:.1f}" for tenth in range(11)]
     series = [Series("turns", "plain", tuple(float(turns[tenth]) for tenth in range(11)))]
-    canvas = Canvas(max(turns.values(), default=0))
+    canvas = Canvas(max([LEAST_COUNT, *turns.values()]))
     columns(canvas, names, series, stacked=False, unit="")
     canvas.labels(names, "overlap; 0.9 is from 0.9 to below 1, 1.0 is the same entries")
     legend = [("plain", "turns")]
@@ -133,7 +135,7 @@ def _moves(a: str, label: str, moves: Counter[int]) -> Chart:
     centres = [width * at for at in range(-most, most + 1)]
     names = [_signed_span(centre - half, centre + half) for centre in centres]
     totals = tuple(float(sum(moves[-rise] for rise in range(centre - half, centre + half + 1))) for centre in centres)
-    canvas = Canvas(max(totals, default=0))
+    canvas = Canvas(max([LEAST_COUNT, *totals]))
     columns(canvas, names, [Series("entries", "plain", totals)], stacked=False, unit="")
     canvas.labels(names, f"ranks nearer the top in {label} than in {a}")
     stayed, moved = moves[0], sum(moves.values()) - moves[0]

@@ -14,11 +14,20 @@ async function openEntry(place, { turn, session }, from) {
     standingsOf(turn, place),
     el("p", { class: "small asked" }, el("bdi", {}, turn.q)),
     body);
-  panel.hidden = false;
-  document.documentElement.classList.add("reading");
+  keeping(from, () => {
+    panel.hidden = false;
+    document.documentElement.classList.add("reading");
+  });
   panel.scrollTop = 0;
   panel.focus();
   await showText(entry, turn, title, body);
+}
+
+/** The lists make room for the text: the row that was clicked must not move meanwhile. */
+function keeping(row, change) {
+  const before = row?.isConnected ? row.getBoundingClientRect().top : null;
+  change();
+  if (before !== null) scrollBy(0, row.getBoundingClientRect().top - before);
 }
 
 async function showText(entry, turn, title, body) {
@@ -50,8 +59,10 @@ function standingsOf(turn, place) {
 
 function closeEntry() {
   if (byId("entry").hidden) return false;
-  byId("entry").hidden = true;
-  document.documentElement.classList.remove("reading");
+  keeping(opener, () => {
+    byId("entry").hidden = true;
+    document.documentElement.classList.remove("reading");
+  });
   opener?.focus?.({ preventScroll: true });
   opener = null;
   return true;

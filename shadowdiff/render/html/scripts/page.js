@@ -59,16 +59,21 @@ function foldAll() {
 function theme(name) {
   document.documentElement.dataset.theme = name;
   byId("theme").textContent = `Theme: ${name}`;
+  keep("theme", name);
+}
+
+/** A page opened from disk may have no storage: what is chosen then lasts as long as the page. */
+function keep(name, value) {
   try {
-    localStorage.setItem("shadowdiff-theme", name);
+    localStorage.setItem(`shadowdiff-${name}`, value);
   } catch {
-    // A page opened from disk may have no storage: the theme then lasts as long as the page.
+    // Nothing is lost but the choice.
   }
 }
 
-function storedTheme() {
+function kept(name) {
   try {
-    return localStorage.getItem("shadowdiff-theme");
+    return localStorage.getItem(`shadowdiff-${name}`);
   } catch {
     return null;
   }
@@ -98,6 +103,7 @@ function onKey(event) {
     if (!closeEntry() && event.target === byId("search")) byId("search").blur();
     return;
   }
+  if (!byId("single-keys").checked) return;
   const isTyping = event.target.closest?.("input, select, textarea, dialog, .scroller");
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey || !(event.key in KEYS) || byId("help").open) return;
   event.preventDefault();
@@ -141,8 +147,17 @@ function prepareControls() {
   byId("previous").addEventListener("click", () => step(-1));
 }
 
+/** What is scrolled to must not hide behind what sticks to the top, however many lines that takes. */
+function keepClear() {
+  const sticks = getComputedStyle(byId("filters")).position === "sticky";
+  const height = (sticks ? byId("filters").offsetHeight : 0) + document.querySelector(".bar").offsetHeight;
+  document.documentElement.style.scrollPaddingTop = `${height + 10}px`;
+}
+
 async function start() {
-  theme(THEMES.includes(storedTheme()) ? storedTheme() : "system");
+  theme(THEMES.includes(kept("theme")) ? kept("theme") : "system");
+  byId("single-keys").checked = kept("single-keys") !== "off";
+  byId("single-keys").addEventListener("change", (event) => keep("single-keys", event.target.checked ? "on" : "off"));
   byId("theme").addEventListener("click", nextTheme);
   byId("keys").addEventListener("click", () => byId("help").showModal());
   byId("help-close").addEventListener("click", () => byId("help").close());
@@ -153,12 +168,15 @@ async function start() {
   byId("loading").hidden = true;
   byId("work").hidden = false;
   showView();
+  new ResizeObserver(keepClear).observe(byId("filters"));
+  keepClear();
   redraw();
   addEventListener("hashchange", followLink);
   addEventListener("beforeprint", beforePrint);
   addEventListener("afterprint", afterPrint);
   followLink();
   document.documentElement.dataset.ready = "true";
+  performance.mark("shadowdiff-ready");
 }
 
 start().catch((error) => {

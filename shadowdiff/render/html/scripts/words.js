@@ -3,7 +3,8 @@
 const ASKING = "about can could did do does has have how i me my our should we what when where which who why would you your";
 const STOP_WORDS = new Set([...facts.stopWords, ...ASKING.split(" ")]);
 const ENDING = /(?:ations?|ions?|ings?|ies|ied|ed|es|s|e|y)$/u;
-const segmenter = new Intl.Segmenter(undefined, { granularity: "word" });
+const LETTERS = /[\p{L}\p{M}\p{N}]+/gu;
+const segmenter = Intl.Segmenter ? new Intl.Segmenter(undefined, { granularity: "word" }) : null;
 const plain = (text) => text.normalize("NFC").toLowerCase();
 
 /** A word without its commonest English endings, where enough of it is left. */
@@ -13,6 +14,10 @@ function stem(word) {
 }
 
 function* wordsOf(text) {
+  if (!segmenter) {
+    for (const { 0: word, index } of text.matchAll(LETTERS)) yield [index, index + word.length, stem(plain(word))];
+    return;
+  }
   for (const { segment, index, isWordLike } of segmenter.segment(text)) {
     if (isWordLike) yield [index, index + segment.length, stem(plain(segment))];
   }
@@ -50,12 +55,18 @@ function markedParts(text, parts) {
   return marked(text, ranges.sort((a, b) => a[0] - b[0]));
 }
 
+/** Ranges come in order of their starts; those that touch are one. */
 function marked(text, ranges) {
+  const joined = [];
+  for (const [start, end] of ranges) {
+    const last = joined.at(-1);
+    if (last && start <= last[1]) last[1] = Math.max(last[1], end);
+    else joined.push([start, end]);
+  }
   const nodes = [];
   let done = 0;
-  for (const [start, end] of ranges) {
-    if (end <= done) continue;
-    nodes.push(text.slice(done, Math.max(start, done)), el("mark", {}, text.slice(Math.max(start, done), end)));
+  for (const [start, end] of joined) {
+    nodes.push(text.slice(done, start), el("mark", {}, text.slice(start, end)));
     done = end;
   }
   return [...nodes, text.slice(done)];

@@ -1,0 +1,1 @@
+"""The HTML report in the Chromium that the system has."""
