@@ -137,6 +137,19 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
     await pilot.pause()
 
 
+async def settled(pilot: Pilot[None], app: ReviewApp) -> str:
+    """The screen once nothing is being read or stored, and nothing changes any more."""
+    seen = ["", screen(app)]
+
+    def is_settled() -> bool:
+        seen.append(screen(app))
+        is_busy = app._writer.unsaved() or app._saying.unsaved or "reading " in seen[-1]
+        return not is_busy and seen[-1] == seen[-2] == seen[-3]
+
+    await until(pilot, is_settled)
+    return seen[-1]
+
+
 def screen(app: App[None]) -> str:
     """What stands on it, line by line."""
     strips = app.screen._compositor.render_strips()

@@ -133,6 +133,8 @@ class ReviewView(App[None]):
             return
         style = drawing.REVERSE if turn.has_focus else drawing.UNDERLINE
         self._fit(turn, drawing.with_cursor(page, self._spot, turn.room, style))
+        if self._spot.row == 0:
+            turn.bring(0)
         turn.bring(page.first_row + self._spot.row)
         self._draw_entry()
 
