@@ -190,6 +190,8 @@ class ReviewView(App[None]):
         return " · ".join([*(name for name in filters if name), shown])
 
     def _why_nothing(self, walk: Walk) -> str:
+        if walk.session is not None and not walk.session.turns:
+            return f"session {one_line(walk.session.session_id)} has no turns"
         if walk.session is not None:
             return f"reading session {one_line(walk.session.session_id)} …"
         return "no session fits the search and filters; esc leaves them" if walk.total else "this run has no session"
@@ -201,8 +203,9 @@ class ReviewView(App[None]):
 
     @property
     def _opened(self) -> Opened | None:
+        """The session at hand; None while it is not read, and where it has no turn to look at."""
         session = self._walk.session if self._walk else None
-        return self._reader.held(session.session_id) if session else None
+        return self._reader.held(session.session_id) if session and session.turns else None
 
     @property
     def _turn(self) -> TurnOutcome:
