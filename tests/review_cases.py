@@ -101,9 +101,15 @@ class Sitting:
     """Links that a browser was sent to."""
 
 
-def sitting(others: int = 1, *, labels: KeptLabels | None = None, display: bool = True) -> Sitting:
-    """A review of the run that holds every case; the clock goes on by a minute each time it is asked."""
-    run, outcomes = hard_run(others=others)
+def sitting(
+    others: int = 1,
+    *,
+    labels: KeptLabels | None = None,
+    display: bool = True,
+    case: tuple[Run, list[SessionOutcome]] | None = None,
+) -> Sitting:
+    """A review of `case`, or of the run that holds every case; the clock goes on by a minute each time it is asked."""
+    run, outcomes = case or hard_run(others=others)
     kept = labels or KeptLabels()
     stored, minutes = KeptRun(run, outcomes, kept), iter(range(1_000))
     opened: list[str] = []
@@ -122,7 +128,7 @@ def driven(app: ReviewApp, drive: Drive, size: tuple[int, int] = (80, 24)) -> No
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
-            await until(pilot, lambda: "▸ " in screen(app) or "not read" in screen(app))
+            await until(pilot, lambda: "reading the run" not in screen(app) or "not read" in screen(app))
             await drive(pilot, app)
 
     asyncio.run(run())
@@ -135,6 +141,19 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
         assert time.monotonic() < end, screen(pilot.app)
         await pilot.pause(0.01)
     await pilot.pause()
+
+
+async def settled(pilot: Pilot[None], app: ReviewApp) -> str:
+    """The screen once nothing is being read or stored, and nothing changes any more."""
+    seen = ["", screen(app)]
+
+    def is_settled() -> bool:
+        seen.append(screen(app))
+        is_busy = app._writer.unsaved() or app._saying.unsaved or "reading " in seen[-1]
+        return not is_busy and seen[-1] == seen[-2] == seen[-3]
+
+    await until(pilot, is_settled)
+    return seen[-1]
 
 
 def screen(app: App[None]) -> str:

@@ -93,14 +93,13 @@ def taken(options: dict[str, Any]) -> OutputOptions:
     return OutputOptions(**{name: options.pop(name) for name in OutputOptions.__slots__})
 
 
-def summed_run(invocation: Invocation, name: str) -> Run:
-    """A stored run with its summary, made now where the run did not come to its end. Raises ConfigError."""
-    found = invocation.store.get(name)
-    if found.summary is not None:
-        return found
+def summed(run: Run, store: RunStore) -> Run:
+    """A stored run with its summary, made now where it did not come to its end."""
+    if run.summary is not None:
+        return run
     from shadowdiff.replay.results import summarise
 
-    return replace(found, summary=summarise(found, invocation.store))
+    return replace(run, summary=summarise(run, store))
 
 
 def write_run(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import OutputOptions, summed_run, with_texts, write_run
+from shadowdiff.cli.output import OutputOptions, summed, with_texts, write_run
 from shadowdiff.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def command(invocation: Invocation, /, run: str, author: str | None) -> None:
 
     who = author or _user()
     invocation.is_patient = False
-    found = summed_run(invocation, run)
+    found = invocation.store.get(run)
     require_sessions(found, invocation.store)
     with TemporaryDirectory(prefix="shadowdiff-review-") as directory:
         app = _app(invocation, found, who, Path(directory))
@@ -76,7 +76,8 @@ def _report(invocation: Invocation, run: Run, path: Path) -> Path:
         from shadowdiff.nights import Surroundings
 
         options = OutputOptions(format="html", output=path)
-        write_run(run, invocation, options, beside_run(run, invocation, options, Surroundings()))
+        whole = summed(run, invocation.store)
+        write_run(whole, invocation, options, beside_run(whole, invocation, options, Surroundings()))
     return kept or path
 
 

@@ -8,7 +8,7 @@ import click
 
 from shadowdiff.cli.gating import asked_gate, gate_options, refusing_crossed
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import OutputOptions, output_options, summed_run, taken, write_run
+from shadowdiff.cli.output import OutputOptions, output_options, summed, taken, write_run
 
 if TYPE_CHECKING:
     from shadowdiff.nights import Surroundings
@@ -42,7 +42,7 @@ def command(invocation: Invocation, /, run: str, session_ids: tuple[str, ...], *
     from shadowdiff.store.prune import sessions_gone
 
     output, gate = taken(options), asked_gate(invocation, options)
-    found = summed_run(invocation, run)
+    found = summed(invocation.store.get(run), invocation.store)
     if gone := sessions_gone(found, invocation.store):
         diagnostics.warning(
             f"{gone:,} of the sessions of run {found.run_id} were pruned and are not shown; the summary counts them all"

@@ -148,8 +148,11 @@ class ReviewApp(MovingView):
         )
 
     def _has_titles(self, titles: Mapping[EntryKey, str]) -> None:
-        if self._walk is not None:
-            self._walk.learn_titles(titles)
+        walk = self._walk
+        if walk is not None:
+            walk.learn_titles(titles)
+            if walk.view.sought:
+                self._look(walk.view)
 
     def _without_titles(self, error: Exception) -> None:
         self._known(error)

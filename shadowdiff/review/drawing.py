@@ -21,6 +21,10 @@ UNDERLINE = "underline"
 MARKS = {Outcome.SAME: "=", Outcome.REORDERED: "~", Outcome.DIFFERENT: "≠", Outcome.FAILED: "!"}
 MARKS_SHOWN = 6
 """Turns of a session that its row has a mark for."""
+WIDE_LIST = 32
+"""Cells from which on a session's row names its org."""
+COUNT_CELLS = 3
+"""Of a count with its sign, in a list that is wide enough to have them below each other."""
 GRADE = "●"
 COMMENTED = "¶"
 UNSAVED = "?"
@@ -170,21 +174,28 @@ def _marked_row(row: Row, marks: Marks) -> Row:
 def session_row(session: IndexedSession, view: View, width: int, *, is_chosen: bool, has_focus: bool) -> Line:
     """One session in the list: outcomes of its turns, its id, its org where there is room, what only one side found."""
     outcomes = [turn.outcomes[view.side] for turn in session.turns]
-    only_in_a, only_in_b = session.only[view.side]
-    counts = [Span(f"-{only_in_a}", ONLY_A if only_in_a else DIM), Span(" ")]
-    counts.append(Span(f"+{only_in_b}", ONLY_B if only_in_b else DIM))
+    counts = _counts(session.only[view.side], aligned=width >= WIDE_LIST)
+    weight = BOLD if is_chosen else PLAIN
     room = width - 2 - MARKS_SHOWN - 1 - width_of(counts) - 1
-    name = fit(one_line(session.session_id), room) if room < 24 else _named(session, room)
     line: Line = [Span("▸ " if is_chosen else "  ", BOLD), *_outcome_marks(outcomes), Span(" ")]
-    line += [Span(name, BOLD if is_chosen else PLAIN), Span(" "), *counts]
-    if not (is_chosen and has_focus):
-        return line
-    return _styled(line, 0, width, REVERSE)
+    line += [*_named(session, room, weight, with_org=width >= WIDE_LIST), Span(" "), *counts]
+    return _styled(line, 0, width, REVERSE) if is_chosen and has_focus else line
 
 
-def _named(session: IndexedSession, room: int) -> str:
-    org = clip(one_line(session.org_id), room // 2)
-    return f"{fit(one_line(session.session_id), room - cells(org) - 1)} {org}"
+def _counts(only: tuple[int, int], *, aligned: bool) -> Line:
+    """Distinct entries only in A and only in the other side; below each other in a list that is wide enough."""
+    parts = [f"-{only[0]}", f"+{only[1]}"]
+    shown = [part.rjust(COUNT_CELLS) if aligned else part for part in parts]
+    styles = [style if number else DIM for number, style in zip(only, (ONLY_A, ONLY_B), strict=True)]
+    return [Span(shown[0], styles[0]), Span(" "), Span(shown[1], styles[1])]
+
+
+def _named(session: IndexedSession, room: int, weight: str, *, with_org: bool) -> list[Span]:
+    name = one_line(session.session_id)
+    if not with_org:
+        return [Span(fit(name, room), weight)]
+    org = room // 2
+    return [Span(fit(name, room - org), weight), Span(fit(f" {one_line(session.org_id)}", org), DIM)]
 
 
 def _outcome_marks(outcomes: Sequence[Outcome]) -> list[Span]:

@@ -175,7 +175,7 @@ class Walk:
     def found_entries(self) -> list[str]:
         """Ids of the entries on the turn at hand that the search found."""
         session = self.session
-        if session is None or not self._found:
+        if session is None or not session.turns or not self._found:
             return []
         surfaced = session.turns[self.turn].surfaced
         return [entry_id for entry_id in surfaced if (session.org_id, entry_id) in self._found]

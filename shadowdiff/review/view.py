@@ -133,6 +133,8 @@ class ReviewView(App[None]):
             return
         style = drawing.REVERSE if turn.has_focus else drawing.UNDERLINE
         self._fit(turn, drawing.with_cursor(page, self._spot, turn.room, style))
+        if self._spot.row == 0:
+            turn.bring(0)
         turn.bring(page.first_row + self._spot.row)
         self._draw_entry()
 
@@ -188,6 +190,8 @@ class ReviewView(App[None]):
         return " · ".join([*(name for name in filters if name), shown])
 
     def _why_nothing(self, walk: Walk) -> str:
+        if walk.session is not None and not walk.session.turns:
+            return f"session {one_line(walk.session.session_id)} has no turns"
         if walk.session is not None:
             return f"reading session {one_line(walk.session.session_id)} …"
         return "no session fits the search and filters; esc leaves them" if walk.total else "this run has no session"
@@ -199,8 +203,9 @@ class ReviewView(App[None]):
 
     @property
     def _opened(self) -> Opened | None:
+        """The session at hand; None while it is not read, and where it has no turn to look at."""
         session = self._walk.session if self._walk else None
-        return self._reader.held(session.session_id) if session else None
+        return self._reader.held(session.session_id) if session and session.turns else None
 
     @property
     def _turn(self) -> TurnOutcome:

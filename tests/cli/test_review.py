@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
+from shadowdiff.cli.invocation import Invocation
+from shadowdiff.cli.output import with_texts
+from shadowdiff.cli.review import _report
 from shadowdiff.database import store_engine
+from shadowdiff.review.stored import StoredRun
 from shadowdiff.store.labels import Labels
+from shadowdiff.store.nights import NightStore
 from shadowdiff.store.runs import RunStore
 from tests.conftest import ROOT, Cli, MakeDatabase, clean_environment, run_cli
 from tests.terminals import Terminal, environment_of, python
+
+SGR = re.compile(rb"\x1b\[([0-9;]*)m")
+COLOURS = {str(code).encode() for code in (*range(30, 38), *range(40, 48), *range(90, 98), *range(100, 108))}
+EXACT_COLOUR = re.compile(rb"\x1b\[[0-9;]*[34]8;[25];")
+"""One that is not of the 16 that the terminal's own theme defines."""
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +50,16 @@ def store_of(url: str) -> Iterator[RunStore]:
     engine.dispose()
 
 
-def review(url: str, home: Path, *arguments: str, command: tuple[str, ...] = ("-m", "shadowdiff")) -> Terminal:
+def review(
+    url: str,
+    home: Path,
+    *arguments: str,
+    command: tuple[str, ...] = ("-m", "shadowdiff"),
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> Terminal:
     """The review of the latest run."""
-    env = environment_of(clean_environment(home), ROOT) | {"SHADOWDIFF_DATABASE_URL": url}
-    return Terminal(python(*command, "review", *arguments), env, home)
+    environment = environment_of(clean_environment(home), ROOT) | {"SHADOWDIFF_DATABASE_URL": url} | dict(env)
+    return Terminal(python(*command, "review", *arguments), environment, home)
 
 
 def test_an_entry_is_labelled_by_keys(reviewed: str, tmp_path: Path) -> None:
@@ -73,8 +92,9 @@ def test_an_entry_is_labelled_by_keys(reviewed: str, tmp_path: Path) -> None:
 def test_every_end_leaves_the_terminal_as_it_was(
     reviewed: str, tmp_path: Path, number: signal.Signals | None, code: int
 ) -> None:
-    """Signals, and Ctrl-C as a key; the command ends as one that was ended so."""
-    with review(reviewed, tmp_path) as terminal:
+    """Signals, and Ctrl-C as a key; the command ends as one that was ended so. Colours are the terminal's, or none."""
+    plain = number is signal.SIGTERM
+    with review(reviewed, tmp_path, env={"NO_COLOR": "1"} if plain else {}) as terminal:
         terminal.wait_for("top 10:")
         if number is None:
             terminal.press("\x03")
@@ -83,6 +103,9 @@ def test_every_end_leaves_the_terminal_as_it_was(
         assert terminal.wait() == code
         assert terminal.is_restored()
         assert "Traceback" not in terminal.text
+        colours = {code for found in SGR.findall(terminal.sent) for code in found.split(b";") if code in COLOURS}
+        assert bool(colours) is not plain
+        assert not EXACT_COLOUR.search(terminal.sent)
 
 
 BROKEN = """
@@ -152,3 +175,51 @@ def test_a_missing_extra_says_what_to_install(reviewed: str, tmp_path: Path) -> 
     with review(reviewed, tmp_path, command=("-c", WITHOUT_TEXTUAL)) as terminal:
         assert terminal.wait() == 2
         assert "pip install 'shadowdiff[tui]'" in terminal.sent.decode()
+
+
+@contextmanager
+def invoked(url: str, home: Path, toml: str) -> Iterator[Invocation]:
+    """What a command has before it, with this configuration."""
+    file = home / "shadowdiff.toml"
+    file.write_text(toml, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHADOWDIFF_DATABASE_URL", url)
+        invocation = Invocation(file)
+        yield invocation
+        invocation.store._engine.dispose()
+        invocation.source._engine.dispose()
+
+
+def test_the_report_is_the_night_s_own_or_made_now(reviewed: str, tmp_path: Path) -> None:
+    """Where the run is a night's and its report lies in the directory, nothing is rendered."""
+    with invoked(reviewed, tmp_path, '[nightly]\ndirectory = "nights"') as invocation:
+        run = invocation.store.newest(1)[0]
+        made = _report(invocation, run, tmp_path / "report.html")
+        assert made == tmp_path / "report.html"
+        assert run.run_id in made.read_text(encoding="utf-8")
+        nights, now = NightStore(invocation.store), datetime.now(UTC)
+        night = nights.begin("nightly", "2026-11-20", now - timedelta(days=1), now)
+        attach = nights.attaching(night)
+        invocation.store.transaction("attaching", lambda connection: attach(connection, run))
+        own = tmp_path / "nights" / night.name / "report.html"
+        own.parent.mkdir(parents=True)
+        own.write_text("a night's", encoding="utf-8")
+        assert _report(invocation, run, tmp_path / "other.html") == own
+        assert not (tmp_path / "other.html").exists()
+
+
+def test_texts_come_from_the_source_where_none_are_stored(sample_url: str, tmp_path: Path) -> None:
+    """Queries and entries of a session that is looked at; the index has none, so a search finds ids only."""
+    with invoked(sample_url, tmp_path, "[privacy]\nstore_text = false") as invocation:
+        env = {"SHADOWDIFF_DATABASE_URL": sample_url}
+        done = run_cli(tmp_path, "replay", "--last", "1", "--latency", "0", "-A", "cosine", "-B", "served", env=env)
+        assert done.code == 0, done.err
+        run = invocation.store.get("latest")
+        stored = StoredRun(run, invocation.store, partial(with_texts, run, invocation))
+        (session,) = stored.index(lambda done, total: None)
+        opened = stored.read(session.session_id)
+        turns = [turn.replayed for turn in opened.outcome.turns]
+        assert all(turn.turn.query for turn in turns)
+        assert all(item.entry.title and item.entry.body for turn in turns for item in turn.pool.entries)
+        assert {turn.words for turn in session.turns} == {""}
+        assert stored.titles() == {}

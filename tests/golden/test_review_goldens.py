@@ -9,7 +9,7 @@ import pytest
 
 from shadowdiff.records import Comment, Label
 from tests.golden.test_render_goldens import check
-from tests.review_cases import NOW, KeptLabels, driven, screen, sitting
+from tests.review_cases import NOW, KeptLabels, driven, settled, sitting
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -51,8 +51,7 @@ def test_the_screen_is_as_the_golden_says(size: tuple[int, int]) -> None:
     async def drive(pilot: Pilot[None], app: ReviewApp) -> None:
         for title, keys in SCREENS:
             await pilot.press(*keys)
-            await pilot.pause(0.1)
-            seen.append(f"### {title}\n{screen(app)}\n")
+            seen.append(f"### {title}\n{await settled(pilot, app)}\n")
         await pilot.press("escape", "q")
 
     driven(case.app, drive, size)

@@ -80,6 +80,9 @@ def test_the_walk_stops_where_the_view_says(
         for turn in session.turns
         if view.org in (None, session.org_id) and fits(session, turn, view, titles)
     ]
+    if walk.session and walk.session.turns and view.sought:
+        texts = {name: f"{name}\n{titles.get((walk.session.org_id, name), '')}" for name in walk.found_entries()}
+        assert all(view.sought.casefold() in text.casefold() for text in texts.values())
     stops(walk, forward=False)
     first = walk.session.turns[walk.turn].turn_id if walk.session and walk.session.turns else None
     ahead = stops(walk, forward=True)
@@ -99,6 +102,7 @@ def test_what_is_still_shown_is_stayed_at(drawn: list[Session], view: View, at: 
     walk.go(at)
     before = walk.session
     walk.look(view)
+    assert walk.found_entries() == [] or view.sought
     if any(session is before for session in walk.shown):
         assert walk.session is before
     here = walk.session

@@ -13,6 +13,8 @@ from shadowdiff.records import Label
 from shadowdiff.render.text import visible
 from shadowdiff.review.app import ReviewApp
 from shadowdiff.review.links import has_display
+from shadowdiff.runs import RunConfig
+from tests.render_cases import COSINE, MINILM, run_of, session_of
 from tests.review_cases import NOW, KeptLabels, driven, screen, sitting, until
 
 if TYPE_CHECKING:
@@ -52,8 +54,8 @@ def test_keys_walk_the_run() -> None:
         await press_until(pilot, app, "enter", "Body of 1.", "esc back")
         await press_until(pilot, app, "down pagedown escape left down", "▸ =      s-quiet")
         await press_until(pilot, app, "n", "no difference after this one")
-        await press_until(pilot, app, "question_mark", "Keys", "n           next difference")
-        await press_until(pilot, app, "q z", "A cosine                            │")
+        await press_until(pilot, app, "question_mark", "Keys", "next difference, or next turn")
+        await press_until(pilot, app, "q z", "≈  1 Data governance overview       = │")
         assert "s-quiet  -" not in screen(app)
         await press_until(pilot, app, "z", "▸ =      s-quiet")
         await pilot.press("q")
@@ -120,6 +122,22 @@ def test_search_and_filters_narrow_the_walk() -> None:
         await pilot.press("q")
 
     driven(case.app, drive)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "shown"), [((), "this run has no session"), (("hollow",), "session hollow has no turns")]
+)
+def test_where_there_is_nothing_no_key_does_anything(sessions: tuple[str, ...], shown: str) -> None:
+    """A run of no sessions, and a session of no turns."""
+    case = run_of([session_of(name, "acme", (), "AB") for name in sessions], (COSINE, MINILM), RunConfig())
+    review = sitting(case=case)
+
+    async def drive(pilot: Pilot[None], app: ReviewApp) -> None:
+        await press_until(pilot, app, "n p ] l u c o tab down right left enter r z z slash x enter escape", shown)
+        await pilot.press("q")
+
+    driven(review.app, drive)
+    assert (review.labels.labels, review.labels.comments) == ([], [])
 
 
 def test_a_run_of_two_sides_has_no_other_side() -> None:
