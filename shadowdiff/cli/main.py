@@ -23,6 +23,7 @@ COMMANDS = {
     "runs": "shadowdiff.cli.runs",
     "show": "shadowdiff.cli.show",
     "review": "shadowdiff.cli.review",
+    "evaluate": "shadowdiff.cli.evaluate",
     "nightly": "shadowdiff.cli.nightly",
     "history": "shadowdiff.cli.history",
     "compare": "shadowdiff.cli.compare",
