@@ -173,9 +173,8 @@ def warnings(evaluation: Evaluation) -> Iterator[str]:
     """What speaks against taking the figures as they are."""
     a, name = evaluation.baseline, evaluation.headline.measure.name
     if evaluation.sessions < FEW_SESSIONS:
-        yield (
-            f"Intervals of {counted(evaluation.sessions, 'session')} are too narrow; go by p, which holds for any number."
-        )
+        sessions = counted(evaluation.sessions, "session")
+        yield f"Intervals of {sessions} are too narrow; go by p, which holds for any number."
     for label in evaluation.unequally_judged:
         yield (
             f"Labels favour a side: the judged share of {label}'s entries is not {a}'s by more than "
@@ -259,7 +258,8 @@ def ceiling_sentence(ceiling: Ceiling) -> str:
     if ceiling.knee is None:
         return f"{reached}; recall grows evenly to their end at {end}."
     at_knee = ceiling.recall[ceiling.knee - 1]
-    return f"{reached}, {at_knee:.1%} within their first {ceiling.knee}: the knee, beyond which an entry brings less than average."
+    knee = f"their first {ceiling.knee}: the knee, beyond which an entry brings less than average"
+    return f"{reached}, {at_knee:.1%} within {knee}."
 
 
 def _ceiling(ceiling: Ceiling | None, width: int) -> Iterator[Line]:
