@@ -9,6 +9,7 @@ import click
 
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, opened, place_options, width_of
+from shadowdiff.runs import RunStatus
 
 EPILOG = """\b
 Examples:
@@ -81,6 +82,7 @@ def command(
     and held against the baseline: 95% intervals and permutation tests over whole sessions, corrected for the number
     of measures. Whole rankings are stored, so K may be more than the run's top K.
     """
+    from shadowdiff import diagnostics
     from shadowdiff.evaluation.evaluate import evaluate
     from shadowdiff.render.evaluation import evaluation_lines
     from shadowdiff.render.evaluation_documents import evaluation_json, evaluation_markdown
@@ -91,6 +93,9 @@ def command(
     store = invocation.store
     found = store.get(run)
     require_sessions(found, store)
+    if found.status is not RunStatus.DONE:
+        done, planned = store.progress(found.run_id)
+        diagnostics.warning(f"run {found.run_id} is not finished: {done:,} of {planned:,} sessions are evaluated")
     labels = Labels(store).of_run(found.run_id)
     chosen = tuple(dict.fromkeys(depths)) or (found.config.top_k,)
     evaluation = evaluate(

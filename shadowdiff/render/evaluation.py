@@ -153,8 +153,12 @@ def conclusion(evaluation: Evaluation, label: str) -> str:
     p = 1.0 if difference.test is None else difference.test.p
     corrected = 1.0 if difference.p_holm is None else difference.p_holm
     tested = f"{figures}, p {probability(p)}, corrected {probability(corrected)}"
+    direction = "better" if value > 0 else "worse"
     if corrected <= ALPHA:
-        return f"{label} is {'better' if value > 0 else 'worse'} than {a} on {name}: {tested}."
+        return f"{label} is {direction} than {a} on {name}: {tested}."
+    if p <= ALPHA:
+        many = sum(found.differences[label].test is not None for found in evaluation.measures)
+        return f"{label} looks {direction} than {a} on {name}, which among {many} measures may be chance: {tested}."
     return f"No difference between {a} and {label} is shown on {name}: {tested}. {_sample(evaluation, difference)}"
 
 
@@ -175,10 +179,11 @@ def warnings(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.sessions < FEW_SESSIONS:
         sessions = counted(evaluation.sessions, "session")
         yield f"Intervals of {sessions} are too narrow; go by p, which holds for any number."
-    for label in evaluation.unequally_judged:
+    if evaluation.unequally_judged:
+        others = ", ".join(evaluation.unequally_judged)
         yield (
-            f"Labels favour a side: the judged share of {label}'s entries is not {a}'s by more than "
-            f"{JUDGED_GAP:g}, and entries without a label count as not relevant. Label those listed above first."
+            f"Labels favour a side: the judged share of {a}'s entries differs by more than {JUDGED_GAP:g} from that of "
+            f"{others}, and entries without a label count as not relevant. Label those listed as most telling first."
         )
     for segment in evaluation.segments:
         for label in segment.worse:

@@ -1,0 +1,116 @@
+"""`evaluate`, by the real command line: the sample's labels, real conversations, and runs that have none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ir_measures
+import pytest
+from ir_measures import AP, RR, Judged, P, R, nDCG
+from sqlalchemy import text
+
+from shadowdiff.database import store_engine
+from tests.conftest import MODEL, SHARED, Cli
+
+MTRAG = SHARED / "data" / "mtrag"
+TREC: Any = ir_measures
+ORG = "cloud"
+SESSIONS = 12
+
+
+def evaluated(cli: Cli, env: dict[str, str], *arguments: str) -> dict[str, Any]:
+    """The document of the latest run."""
+    finished = cli("evaluate", "latest", "--format", "json", *arguments, env=env)
+    assert (finished.code, finished.err) == (0, "")
+    document: dict[str, Any] = json.loads(finished.out)
+    return document
+
+
+def exported(directory: Path, turns: set[str]) -> tuple[Any, dict[str, Any]]:
+    """Qrels and runs as `export --format trec` wrote them, of these turns."""
+    qrels = [item for item in TREC.read_trec_qrels(str(directory / "qrels.txt")) if item.query_id in turns]
+    runs = {side: list(TREC.read_trec_run(str(directory / f"{side}.trec"))) for side in "AB"}
+    return qrels, runs
+
+
+def test_the_sample(cli: Cli, database: dict[str, str], tmp_path: Path) -> None:
+    """Means are those of ir_measures on the exported files; every format is written, at every width."""
+    assert cli("replay", "--last", "10", "-A", "cosine", "-B", "bm25", "--format", "json", env=database).code == 0
+    document = evaluated(cli, database, "-k", "5", "-k", "20")
+    assert (document["schema"], document["turns"], document["sessions"]) == ("shadowdiff.evaluation/1", 39, 10)
+    assert cli("export", "latest", "--format", "trec", "-o", "files", env=database).code == 0
+    qrels, runs = exported(tmp_path / "files", {item.query_id for item in _qrels(tmp_path)})
+    ours = {found["measure"]: found for found in document["measures"]}
+    theirs = {"ndcg": nDCG, "mrr": RR, "p": P, "recall": R, "judged": Judged}
+    for name, measure in {f"{n}@{k}": m @ k for n, m in theirs.items() for k in (5, 20)}.items() | {("map", AP)}:
+        for side, run in runs.items():
+            expected = ir_measures.calc_aggregate([measure], qrels, run)[measure]
+            assert ours[name]["means"][side]["mean"] == pytest.approx(expected, abs=1e-6), (name, side)
+    wide = cli("evaluate", "latest", "--width", "80", env=database)
+    assert (wide.code, wide.err) == (0, "")
+    assert max(map(len, wide.out.splitlines())) <= 80
+    assert "39 turns with labels in 10 sessions" in wide.out
+    written = cli("evaluate", "--format", "markdown", "--unjudged", "2", "-o", "comment.md", env=database)
+    assert (written.code, written.out, written.err) == (0, "", "")
+    assert (tmp_path / "comment.md").read_text().startswith("**")
+
+
+def _qrels(tmp_path: Path) -> list[Any]:
+    return list(TREC.read_trec_qrels(str(tmp_path / "files" / "qrels.txt")))
+
+
+def test_a_run_without_labels_is_told_where_they_come_from(cli: Cli, database: dict[str, str]) -> None:
+    """Exit 2, one line, nothing on stdout."""
+    assert cli("replay", "--last", "2", "-A", "cosine", "-B", "bm25", "--format", "json", env=database).code == 0
+    engine = store_engine(database["SHADOWDIFF_DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM shadowdiff.labels"))
+    engine.dispose()
+    finished = cli("evaluate", env=database)
+    assert (finished.code, finished.out) == (2, "")
+    assert "has no label on any of its" in finished.err
+    assert "`shadowdiff review`" in finished.err
+    assert len(finished.err.splitlines()) == 1
+
+
+@pytest.mark.skipif(not MTRAG.is_dir(), reason="needs the MTRAG conversations in ../shared/data/mtrag")
+def test_real_conversations(cli: Cli, empty_url: str, tmp_path: Path) -> None:
+    """Turns that nobody judged are counted and left out; the pool's own recall is what no order can exceed."""
+    judged = _cut_down(tmp_path / "bundle")
+    env = {"SHADOWDIFF_DATABASE_URL": empty_url}
+    assert cli("load", "bundle", env=env).code == 0
+    sides = ("-A", "bm25", "-B", f"onnx:{MODEL},max_length=32")
+    pools = ("--pool-from", "bm25", "--pool", "10", "--top-k", "5")
+    replayed = cli("replay", "--last", str(SESSIONS), *pools, *sides, "--format", "json", env=env)
+    assert (replayed.code, replayed.err) == (0, "")
+    turns = json.loads(replayed.out)["summary"]["turns"]
+    document = evaluated(cli, env)
+    assert document["turns"] == judged
+    assert document["left_out"] == {
+        "unlabelled_turns": turns - judged,
+        "unfinished_turns": 0,
+        "failed": {},
+        "sides": [],
+    }
+    ceiling = document["ceiling"]["recall"]
+    recall = {found["measure"]: found for found in document["measures"]}["recall@5"]["means"]
+    assert recall["A"]["mean"] == pytest.approx(ceiling[4], abs=1e-6)
+    assert recall["B"]["mean"] <= ceiling[-1]
+
+
+def _cut_down(target: Path) -> int:
+    """The first sessions of one org with some judged turn, its entries and their labels; returns the judged turns."""
+    target.mkdir()
+    qrels = [line.split() for line in (MTRAG / "qrels.txt").read_text().splitlines()]
+    labelled = {row[0] for row in qrels}
+    lines = (MTRAG / "sessions.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line) for line in lines]
+    kept = [item for item in found if item["org_id"] == ORG and any(t["turn_id"] in labelled for t in item["turns"])]
+    turns = {turn["turn_id"] for session in kept[:SESSIONS] for turn in session["turns"]}
+    entries = (MTRAG / "kb_entries.jsonl").read_text(encoding="utf-8").splitlines()
+    (target / "sessions.jsonl").write_text("".join(json.dumps(item) + "\n" for item in kept[:SESSIONS]))
+    (target / "kb_entries.jsonl").write_text("".join(f"{e}\n" for e in entries if json.loads(e)["org_id"] == ORG))
+    (target / "qrels.txt").write_text("".join(" ".join(row) + "\n" for row in qrels if row[0] in turns))
+    return len(turns & labelled)
