@@ -2,7 +2,7 @@
 
 nDCG's gain is the grade (Järvelin and Kekäläinen 2002, with log2 discounts as
 trec_eval has them); everything else is binary, relevant from a grade on.
-Entries without a label count as not relevant, grades below 0 as 0.
+Entries without a label count as not relevant, as do grades below 0 in trec_eval.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _descending(ranking: Sequence[str], names: Mapping[str, str]) -> dict[str, f
 
 
 def _gains(grades: Grades, names: Mapping[str, str], least: int | None) -> dict[str, int]:
-    gains = {entry_id: max(grade, 0) if least is None else int(grade >= least) for entry_id, grade in grades.items()}
+    gains = {entry_id: grade if least is None else int(grade >= least) for entry_id, grade in grades.items()}
     return {names[entry_id]: gain for entry_id, gain in gains.items()}
 
 

@@ -170,6 +170,23 @@ def test_a_segment_that_gets_worse_stands_first() -> None:
     assert {part.value for part in WHOLE.segments if part.dimension == "tag language"} == {"de", "en"}
 
 
+def test_a_side_that_is_worse_everywhere_hides_nothing_in_a_segment() -> None:
+    """The whole says it already: no segment is marked, however clear it is."""
+    run, sessions, labels = labelled_run()
+    worse = [session for session in sessions if session.session.org_id == OTHER_ORG]
+    found = evaluate(run, worse, labels, (3,))
+    assert found.headline.differences["B"].mean.value == pytest.approx(-0.306, abs=0.001)
+    assert any((part.differences["B"].high or 0) < 0 for part in found.segments)
+    assert not any(part.worse for part in found.segments)
+
+
+def test_wins_and_losses_are_counted_by_turn_and_by_session() -> None:
+    """A session counts once, by its mean, however many turns it has."""
+    difference = WHOLE.headline.differences["B"]
+    assert sum(difference.turns) == WHOLE.turns > WHOLE.sessions == sum(difference.sessions)
+    assert all(difference.sessions)
+
+
 def test_segments_of_a_dimension_hold_every_turn_once() -> None:
     """Unless a tag has several values."""
     for dimension in ("org", "turn", "query length"):
