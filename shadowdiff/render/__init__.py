@@ -1,1 +1,1 @@
-"""A run as text: for reading (terminal) and for programs (JSON, JSON lines). Pick one with `formats.renderer_for`."""
+"""A run as text: for reading (terminal, Markdown, HTML) and for programs (JSON, CSV, JUnit): `formats.renderer_for`."""

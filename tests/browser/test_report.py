@@ -158,7 +158,11 @@ def test_links_open_what_filters_hide(open_report: Open, reports: Path) -> None:
     expect(page.locator("#status")).to_have_text("This report has no such turn.")
     late = open_report(reports / "long.html", "#session=s-0239")
     expect(late.locator(".session:focus h3")).to_have_text("s-0239")
-    assert late.locator(".session:focus").evaluate("each => each.getBoundingClientRect().top") < DESK["height"]
+    late.wait_for_timeout(700)
+    assert late.locator(".session:focus").evaluate("each => each.getBoundingClientRect().bottom") <= DESK["height"]
+    late.evaluate("location.hash = '#turn=s-0120-t2'")
+    late.wait_for_timeout(700)
+    assert 100 < late.locator(".turn:focus").evaluate("each => each.getBoundingClientRect().top") < 160
 
 
 def test_keys_walk_through_the_differences(open_report: Open, reports: Path) -> None:

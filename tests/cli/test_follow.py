@@ -134,10 +134,11 @@ def test_each_session_is_shown_once_it_is_idle_and_lost_connections_lose_nothing
 def test_a_mapped_schema_is_polled_and_shown_like_any_run(
     cli: Cli, stranger: tuple[str, Renamed], empty_url: str, like: str, tmp_path: Path
 ) -> None:
-    """Terminal, only what changed; SIGTERM ends it as Ctrl-C does; `show` writes the very same."""
+    """Terminal, only what changed; SIGTERM ends it as Ctrl-C does; `show` writes the very same, its gate too."""
     url, names = stranger
     here = configured(tmp_path / "here", url, empty_url)
-    arguments = ("--idle", "3s", "--poll", "1s", "--only-changed", "--width", "90", *SIDES)
+    seen = ("--only-changed", "--width", "90", "--gate", "mean_overlap.B >= 1", "--strict", "point")
+    arguments = ("--idle", "3s", "--poll", "1s", *seen, *SIDES)
     like = names.session[like]
     with following(here, {}, *arguments) as follower:
         follower.until("the run to begin", lambda: bool(rows(empty_url, "SELECT 1 FROM shadowdiff.runs")))
@@ -148,9 +149,10 @@ def test_a_mapped_schema_is_polled_and_shown_like_any_run(
         follower.until_shown(f"session {goes_on.session_id}")
         code, err = follower.end(signal.SIGTERM)
         shown = follower.shown
-    assert (code, err) == (0, "")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "mean_overlap.B >= 1" in err
     assert shown.count("━ session ") == 2
-    assert shown == cli("show", "latest", "--only-changed", "--width", "90", cwd=here).out
+    assert shown == cli("show", "latest", *seen, cwd=here).out
     assert "still running" not in shown
 
 

@@ -98,3 +98,25 @@ def test_nothing_is_ever_made_in_a_mapped_database(cli: Cli, stranger: tuple[str
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT to_regnamespace('shadowdiff')")) is None
     engine.dispose()
+
+
+def test_a_night_replays_the_same_sessions_as_through_our_own_schema(
+    cli: Cli, sample_url: str, empty_url: str, stranger: tuple[str, Renamed], tmp_path: Path
+) -> None:
+    """Bounds and last turns are compared as the columns' own types; nights stand in the store, not in the source."""
+    url, names = stranger
+    night = '[replay]\nbaseline = "cosine"\nothers = ["bm25"]\n[nightly]\nfirst = "9d"\ndirectory = "reports"\n'
+    mapped = configured(tmp_path / "mapped", url, empty_url, MAPPING + night)
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "shadowdiff.toml").write_text(night, encoding="utf-8")
+    replayed = []
+    # While one session of the sample is still going on: it is left to the next night in both.
+    for folder, env in ((own, {"SHADOWDIFF_DATABASE_URL": sample_url}), (mapped, {})):
+        ended = cli("nightly", "--as-of", "2026-11-19T14:20", cwd=folder, env=env)
+        assert (ended.code, ended.err) == (0, "")
+        document = json.loads((folder / "reports" / "2026-11-19" / "run.json").read_text(encoding="utf-8"))
+        replayed.append([session["session_id"] for session in document["sessions"]])
+    assert replayed[0] == [names.back().get(name, name) for name in replayed[1]]
+    assert "hv-7f3a" not in replayed[0]
+    assert len(replayed[0]) > 8

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 WIDTH = 380.0
 HEIGHT = 190.0
-LEFT, RIGHT, TOP, BOTTOM = 40.0, 10.0, 12.0, 38.0
+LEFT, RIGHT, TOP, BOTTOM = 47.0, 10.0, 12.0, 38.0
 TICK_CHARS = 6.2
 """Width of a character of a tick's text."""
 

@@ -30,7 +30,7 @@ class Entries:
         self._places: dict[tuple[str, str], int] = {}
         self._text_places: dict[str, int] = {}
         self.left_out = 0
-        """Distinct texts that the page has no room for."""
+        """Entries whose texts the page has no room for."""
 
     def place(self, entry_id: str, entry: Entry | None) -> int:
         """Number of the entry, counted from 0 in order of appearance; `entry` is None where the pool lacks it.

@@ -45,7 +45,20 @@ function reveal(session, turn) {
   if (!turn) target.tabIndex = -1;
   // Focus first: a card that holds it is not emptied while the page scrolls past others.
   target.focus({ preventScroll: true });
-  target.scrollIntoView({ block: "start" });
-  requestAnimationFrame(() => requestAnimationFrame(() => target.isConnected && target.scrollIntoView({ block: "start" })));
+  settle(target);
   here = turn ?? session.t[0];
+}
+
+/** Keep it at the top for half a second, while cards around it are drawn and take their real height. */
+function settle(target) {
+  let frames = 30;
+  const stop = () => { frames = 0; };
+  for (const name of ["wheel", "touchstart", "pointerdown", "keydown"]) addEventListener(name, stop, { once: true, passive: true });
+  const frame = () => {
+    if (frames <= 0 || !target.isConnected) return;
+    frames -= 1;
+    target.scrollIntoView({ block: "start" });
+    requestAnimationFrame(frame);
+  };
+  frame();
 }
