@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
 NOW = datetime(2026, 11, 20, 8, 15, tzinfo=UTC)
-SECONDS = 30.0
+SECONDS = 120.0
 """How long a screen may take to come to what is waited for."""
 
 Drive = Callable[["Pilot[None]", ReviewApp], Awaitable[None]]

@@ -74,6 +74,10 @@ class ReviewView(App[None]):
         """Share the width out anew."""
         self._share()
 
+    def on_lines_widened(self) -> None:
+        """Draw for the new width."""
+        self._draw()
+
     def _share(self) -> None:
         """Give the width to both halves, or to the one that has the focus where there is little of it."""
         sessions, right = self._sessions, self.query_one("#right")

@@ -45,6 +45,9 @@ class Lines(ScrollView):
     """
     BINDINGS: ClassVar[list[BindingType]] = []
 
+    class Widened(Message):
+        """There is another width to draw for."""
+
     class Clicked(Message):
         """Somebody clicked at this cell of the lines."""
 
@@ -61,6 +64,13 @@ class Lines(ScrollView):
         """Of the class `fixed`, they are never scrolled."""
         super().__init__(id=id, classes=classes)
         self._shown: Sequence[Line] = ()
+        self._width = 0
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Ask to be drawn anew: behind another screen that comes as late as that one closes."""
+        if event.size.width != self._width:
+            self._width = event.size.width
+            self.post_message(self.Widened())
 
     @property
     def room(self) -> int:

@@ -30,7 +30,7 @@ LONGEST_FAREWELL_SECONDS = 1.0
 class Listener:
     """Calls `hear` with the id of each session that is written, from a thread of its own, until it is left.
 
-    What is heard may be repeated. After a connection that was lost, and made
+    What is heard may be repeated. When a connection is lost, and when it is made
     again, ANY_SESSION is heard. The connection is never inside a transaction:
     one that is would hold back the server's queue of notifications.
     """
@@ -62,6 +62,7 @@ class Listener:
                 if connection is not None:
                     self._listen_on(connection)
                     attempt = 0
+                    self._hear(ANY_SESSION)  # so that whoever waits looks by himself, and sees it if the server is gone
                 if until_left.select(growing_pause(attempt, LONGEST_PAUSE_SECONDS)):
                     return
                 connection, attempt = self._connected(), attempt + 1

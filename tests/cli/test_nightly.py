@@ -200,9 +200,7 @@ def test_nights_of_real_conversations(cli: Cli, empty_url: str, tmp_path: Path) 
     engine = store_engine(empty_url)
     load(engine, bundle)
     engine.dispose()
-    settings = SETTINGS.replace('"cosine"', '"bm25"').replace(
-        'others = ["bm25"]', f'others = ["onnx:{MODEL},max_length=16"]'
-    )
+    settings = SETTINGS.replace('"bm25"', '"rrf:bm25+bm25"').replace('"cosine"', '"bm25"')
     more = 'pool = 4\npool_from = "bm25"\n'
     (tmp_path / "shadowdiff.toml").write_text(settings.replace('"7d"', '"900d"') + more, encoding="utf-8")
     home = Home(cli, tmp_path, {"SHADOWDIFF_DATABASE_URL": empty_url})
