@@ -19,8 +19,8 @@ Examples:
   shadowdiff evaluate latest --unjudged 0 --format json -o evaluation.json
 
 \b
-Labels come with a bundle's qrels.txt (`shadowdiff load`) or from `shadowdiff review`;
-where an entry has several, the newest counts."""
+Labels come with a bundle's qrels.txt (`shadowdiff load`) or from `shadowdiff
+review`; where an entry has several, the newest counts."""
 
 
 @click.command("evaluate", epilog=EPILOG)
