@@ -83,9 +83,9 @@ def crossed_line(outcomes: Sequence[GateOutcome], most: int) -> str:
 def crossed_text(outcome: GateOutcome) -> str:
     """A rule that does not hold, and the figure that breaks it or why there is none."""
     found = figures_of(outcome)
-    figure = f"{outcome.figure} is {found.value}" + ("" if outcome.bound is None else f", at worst {found.bound}")
+    figure = f"is {found.value}" + ("" if outcome.bound is None else f", at worst {found.bound}")
     why = f" ({outcome.note})" if outcome.note and outcome.value is None else ""
-    return one_line(f"{outcome.rule}: {figure}{why}")
+    return f"{rule_of(outcome)}: {one_line(figure + why)}"
 
 
 def rule_of(outcome: GateOutcome) -> str:

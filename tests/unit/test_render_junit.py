@@ -61,7 +61,7 @@ def test_a_crossed_rule_is_a_failure_with_its_numbers() -> None:
     crossed, kept, noted = root.findall("testsuite[@name='shadowdiff.gates']/testcase")
     (failure,) = crossed
     assert crossed.attrib["name"] == "mean_overlap.B >= 0.7"
-    assert failure.attrib["message"] == "mean_overlap.B >= 0.7: mean_overlap.B is 0.7583, at worst 0.6222"
+    assert failure.attrib["message"] == "mean_overlap.B >= 0.7: is 0.7583, at worst 0.6222"
     assert failure.text == "limit 0.7, value 0.7583, bound 0.6222, margin -0.07778"
     assert kept.findtext("system-out") == "value 3, bound –, margin 0"
     assert "no interval is kept" in (noted.findtext("system-out") or "")
