@@ -152,7 +152,7 @@ class Evaluation:
     turns: int
     sessions: int
     irrelevant_turns: int
-    """Of `turns`, those without one relevant entry: every order of them is as good."""
+    """Of `turns`, those without one relevant entry: no order of them is better than another but for nDCG."""
     left_out: LeftOut
     measures: tuple[MeasureResult, ...]
     """The first one is what segments are measured by."""

@@ -73,7 +73,7 @@ def circumstances(evaluation: Evaluation) -> str:
     if left_out.sides:
         facts.append(f"not measured, as it ranked no labelled turn: {', '.join(left_out.sides)}")
     if evaluation.irrelevant_turns:
-        facts.append(f"{counted(evaluation.irrelevant_turns, 'turn')} without one relevant entry, 0 for every side")
+        facts.append(f"{counted(evaluation.irrelevant_turns, 'turn')} without a relevant entry")
     return " · ".join(facts)
 
 
