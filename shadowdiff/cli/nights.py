@@ -88,7 +88,8 @@ class Nights:
         if resumed is not None:
             yield resumed
         if resumed is None or resumed.until.date() != self.now.date():
-            yield self._tonight(hold)
+            dropped = cut_short if resumed is None else None
+            yield self._tonight(hold, dropped)
 
     def _resumed(self, night: Night, hold: Hold) -> Night | None:
         """Go on with a night that a call before this one began; None where nothing of it can be gone on with."""
@@ -117,24 +118,36 @@ class Nights:
         run = self.invocation.store.get(run_id)
         return run if run.status is RunStatus.DONE else resume_run(self.invocation, run_id, **self._how())
 
-    def _tonight(self, hold: Hold) -> Night:
+    def _tonight(self, hold: Hold, dropped: Night | None) -> Night:
+        """A new night; of what one that was dropped was to replay, nothing is left out."""
         from shadowdiff.cli.carrying import replay_sessions
-        from shadowdiff.nightly.selection import chosen, window_of
 
         last = self.store.last_done(self.settings.name)
-        watermark = None if last is None else last.until
         self._refuse_the_past(last)
-        window = window_of(self.settings, watermark, self.now, self.since)
-        since = window.since or self.now
-        replayed = partial(self.store.replayed, self.settings.name, since=since)
-        found = chosen(self.invocation.source, window, self.settings, watermark, replayed)
+        since, session_ids = self._chosen(None if last is None else last.until, dropped)
         night = self.store.begin(self.settings.name, f"{self.now:%Y-%m-%d}", since, self.now)
-        if not found.session_ids:
+        if not session_ids:
             return self._ended(night, None, hold)
         sides, config = self._sides(), self._config(night)
         beside = self.store.attaching(night)
-        run = replay_sessions(self.invocation, sides, config, found.session_ids, beside, **self._how())
+        run = replay_sessions(self.invocation, sides, config, session_ids, beside, **self._how())
         return self._ended(night, run, hold)
+
+    def _chosen(self, watermark: datetime | None, dropped: Night | None) -> tuple[datetime, tuple[str, ...]]:
+        """Where the window begins, and the sessions to replay."""
+        from shadowdiff import diagnostics
+        from shadowdiff.nightly.selection import chosen, window_of
+
+        window = window_of(self.settings, watermark, self.now, self.since)
+        since = window.since or self.now
+        if dropped is not None:
+            since = min(since, dropped.since)
+        window = replace(window, since=since)
+        replayed = partial(self.store.replayed, self.settings.name, since=since)
+        found = chosen(self.invocation.source, window, self.settings, watermark, replayed)
+        if found.still_open:
+            diagnostics.note(f"left to the next night, as they may go on: {found.still_open:,} sessions")
+        return since, found.session_ids
 
     def _refuse_the_past(self, last: Night | None) -> None:
         """Sessions of a missed night are replayed by the next one; a call from before that has nothing to do."""

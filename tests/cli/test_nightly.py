@@ -183,13 +183,14 @@ def test_a_night_whose_side_has_changed_begins_anew(home: Home, tmp_path: Path) 
     kill_once_stored(started(home, NIGHTS[-1], {}), home)
     tokenizer = model / "tokenizer.json"
     tokenizer.write_text(tokenizer.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    begun = home.nightly(NIGHTS[-1])
+    begun = home.nightly("2026-11-22T02:30")
     assert begun.code == 0
     assert "cannot be gone on with: side B" in begun.err
     assert "tonight replays its sessions" in begun.err
     runs = json.loads(home.cli("runs", "--format", "json", env=home.env).out)
     assert [run["status"] for run in runs] == ["done", "running"]
-    assert home.run("2026-11-21")["run_id"] == runs[0]["run_id"]
+    assert home.run("2026-11-22")["run_id"] == runs[0]["run_id"]
+    assert home.run("2026-11-22")["config"]["window"]["since"] == "2026-11-14T02:30:00+00:00", "as of the night before"
 
 
 def test_nights_of_real_conversations(cli: Cli, empty_url: str, tmp_path: Path) -> None:
