@@ -24,6 +24,7 @@ COMMANDS = {
     "show": "shadowdiff.cli.show",
     "review": "shadowdiff.cli.review",
     "evaluate": "shadowdiff.cli.evaluate",
+    "gate": "shadowdiff.cli.gate",
     "nightly": "shadowdiff.cli.nightly",
     "history": "shadowdiff.cli.history",
     "compare": "shadowdiff.cli.compare",

@@ -126,10 +126,11 @@ def summary_json(run: Run, summary: RunSummary, gates: Sequence[GateOutcome] = (
         "machine": None if summary.machine is None else _machine(summary.machine),
         "turns_per_month": summary.turns_per_month,
     }
-    return found | {"gates": [_gate(outcome) for outcome in gates]} if gates else found
+    return found | {"gates": [gate_json(outcome) for outcome in gates]} if gates else found
 
 
-def _gate(outcome: GateOutcome) -> Json:
+def gate_json(outcome: GateOutcome) -> Json:
+    """One rule's outcome."""
     return {
         "rule": outcome.rule,
         "figure": outcome.figure,

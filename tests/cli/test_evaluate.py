@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import ir_measures
 import pytest
@@ -114,3 +115,33 @@ def _cut_down(target: Path) -> int:
     (target / "kb_entries.jsonl").write_text("".join(f"{e}\n" for e in entries if json.loads(e)["org_id"] == ORG))
     (target / "qrels.txt").write_text("".join(" ".join(row) + "\n" for row in qrels if row[0] in turns))
     return len(turns & labelled)
+
+
+def test_a_gate_by_labels(cli: Cli, database: dict[str, str], tmp_path: Path) -> None:
+    """Exit 1 names the rule, in every format; labels of a file count in place of the stored ones."""
+    assert cli("replay", "--last", "10", "-A", "cosine", "-B", "bm25", "--format", "json", env=database).code == 0
+    kept, crossed = "ndcg@5.A >= 0.1", "ndcg@5.B >= ndcg@5.A + 0.5"
+    held = cli("gate", "latest", "--rule", kept, "--width", "80", env=database)
+    assert (held.code, held.err) == (0, "")
+    assert "39 turns with labels in 10 sessions" in held.out
+    assert max(map(len, held.out.splitlines())) <= 80
+    both = cli("gate", "--rule", kept, "--rule", crossed, "--format", "json", env=database)
+    assert both.code == 1
+    assert both.err.startswith(f"shadowdiff: error: gate crossed: {crossed}: is ")
+    document = json.loads(both.out)
+    assert (document["schema"], document["passed"]) == ("shadowdiff.gate/1", False)
+    assert [outcome["passed"] for outcome in document["gates"]] == [True, False]
+    assert cli("export", "latest", "--format", "trec", "-o", "files", env=database).code == 0
+    qrels = (tmp_path / "files" / "qrels.txt").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "half.txt").write_text("\n".join(qrels[: len(qrels) // 2]) + "\n", encoding="utf-8")
+    written = cli(
+        "gate", "--rule", crossed, "--labels", "half.txt", "--format", "junit", "-o", "gate.xml", env=database
+    )
+    assert written.code == 1
+    suite = ElementTree.fromstring((tmp_path / "gate.xml").read_text(encoding="utf-8")).find("testsuite")  # noqa: S314 ours
+    assert suite is not None
+    assert suite.attrib["failures"] == "1"
+    (tmp_path / "other.txt").write_text("nobody:1 0 e1 1\n", encoding="utf-8")
+    refused = cli("gate", "--rule", kept, "--labels", "other.txt", env=database)
+    assert refused.code == 2
+    assert "other.txt judges no turn of run" in refused.err

@@ -1,0 +1,121 @@
+"""`shadowdiff gate`: whether a side may replace the baseline, by labels; for CI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shadowdiff.cli.gating import refusing_crossed
+from shadowdiff.cli.invocation import Invocation
+from shadowdiff.cli.output import colored, opened, place_options, width_of
+from shadowdiff.errors import ConfigError
+from shadowdiff.nightly.settings import Strict
+
+if TYPE_CHECKING:
+    from shadowdiff.evaluation.results import Evaluation
+    from shadowdiff.nights import GateOutcome
+    from shadowdiff.records import Label
+    from shadowdiff.runs import Run
+
+EPILOG = """\b
+Examples:
+  shadowdiff gate latest --rule "ndcg@5.B >= ndcg@5.A - 0.01"
+  shadowdiff gate latest --labels qrels.txt --rule "recall@10.B >= 0.8" --rule "map.B >= map.A"
+  shadowdiff gate latest --rule "ndcg@10.B >= ndcg@10.A - 0.02" --format junit -o gate.xml
+
+\b
+A rule is MEASURE.SIDE <=, <, >= or > a number from 0 to 1, or the same measure of the baseline, plus or minus one.
+Measures: ndcg@K, mrr@K, p@K, recall@K, judged@K, map. Exit 1 where a rule does not hold."""
+
+
+@click.command("gate", epilog=EPILOG)
+@click.argument("run", metavar="RUN", default="latest")
+@click.option("--rule", "rules", multiple=True, required=True, metavar="RULE", help="What must hold; repeatable.")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="TREC qrels (turn_id 0 entry_id grade) in place of the labels that are stored.",
+)
+@click.option(
+    "--min-grade",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Relevant from this grade on, for all measures but nDCG, whose gain is the grade.",
+)
+@click.option(
+    "--strict",
+    type=click.Choice([choice.value for choice in Strict]),
+    default=Strict.BOUND.value,
+    show_default=True,
+    help="What is judged: the bad end of the 95% interval over sessions, or the figure itself.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(("terminal", "json", "junit")),
+    default="terminal",
+    show_default=True,
+    help="What to write.",
+)
+@place_options
+@click.pass_obj
+def command(invocation: Invocation, /, run: str, rules: tuple[str, ...], labels: Path | None, **options: Any) -> None:
+    """Exit 1 unless a stored run keeps to rules over its labelled turns.
+
+    RUN is a run's id, the beginning of one, or `latest`. A rule that holds a side against the baseline is judged on
+    their difference over the same turns: that B is not worse by more than the margin counts as shown only where the
+    whole 95% interval over sessions says so.
+    """
+    from shadowdiff.evaluation.evaluate import evaluate
+    from shadowdiff.gates.labelled import depths, label_outcomes, parse_label_rules
+    from shadowdiff.store.labels import Labels
+    from shadowdiff.store.prune import require_sessions
+
+    read = parse_label_rules(rules)
+    found, store = invocation.store.get(run), invocation.store
+    require_sessions(found, store)
+    given = Labels(store).of_run(found.run_id) if labels is None else _labels_of(labels, found, invocation)
+    sessions = store.sessions(found.run_id)
+    evaluation = evaluate(found, sessions, given, depths(read), min_grade=options["min_grade"])
+    outcomes = label_outcomes(read, evaluation, Strict(options["strict"]))
+    with refusing_crossed(outcomes):
+        _write(found, evaluation, outcomes, options)
+
+
+def _labels_of(path: Path, run: Run, invocation: Invocation) -> list[Label]:
+    """What a qrels file says of the run's turns. Raises ConfigError where it says nothing of them."""
+    from shadowdiff.records import Label
+    from shadowdiff.sources.qrels import read_qrels
+
+    if not path.is_file():
+        raise ConfigError(f"no qrels at {path}")
+    sessions = invocation.store.sessions(run.run_id, with_pools=False)
+    orgs = {turn.turn.turn_id: replayed.session.org_id for replayed in sessions for turn in replayed.turns}
+    judged = [item for item in read_qrels(path) if item.turn_id in orgs]
+    if not judged:
+        raise ConfigError(
+            f"{path} judges no turn of run {run.run_id}; its turns are called like {next(iter(orgs), '–')!r}"
+        )
+    return [Label(orgs[item.turn_id], item.turn_id, item.entry_id, item.grade, path.name) for item in judged]
+
+
+def _write(run: Run, evaluation: Evaluation, outcomes: tuple[GateOutcome, ...], options: dict[str, Any]) -> None:
+    from shadowdiff.nights import Surroundings
+    from shadowdiff.render.junit import JunitRenderer
+    from shadowdiff.render.label_gates import label_gate_json, label_gate_lines
+    from shadowdiff.render.lines import painter
+
+    counts = evaluation.turns, evaluation.sessions
+    with opened(options["output"]) as out:
+        if options["kind"] == "junit":
+            JunitRenderer(Surroundings(gates=outcomes)).render(run, (), out)
+        elif options["kind"] == "json":
+            out.write(label_gate_json(run, counts, outcomes))
+        else:
+            paint = painter(color=colored(options["color"], out))
+            for line in label_gate_lines(run, counts, outcomes, options["width"] or width_of(out)):
+                out.write(paint(line) + "\n")

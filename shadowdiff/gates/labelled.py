@@ -1,0 +1,206 @@
+"""Rules over measures from labels: `ndcg@5.B >= ndcg@5.A - 0.01`, `map.B >= 0.6`. Read by a small parser. Pure.
+
+A rule with both sides is judged on their difference over the same turns, by its
+95% interval over whole sessions: that B is not worse than A by more than the
+margin is shown only once the whole interval says so (non-inferiority).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite
+
+from shadowdiff.errors import ConfigError
+from shadowdiff.evaluation.results import Evaluation, Kind, Measure, MeasureResult
+from shadowdiff.gates.rules import Comparison
+from shadowdiff.nightly.settings import Strict
+from shadowdiff.nights import GateOutcome
+from shadowdiff.runs import Estimate
+
+KINDS = {kind.value.lower(): kind for kind in Kind}
+NO_INTERVAL = "judged by the figure itself: no interval, as too few sessions have labels"
+TURNED = {
+    Comparison.AT_MOST: Comparison.AT_LEAST,
+    Comparison.AT_LEAST: Comparison.AT_MOST,
+    Comparison.BELOW: Comparison.ABOVE,
+    Comparison.ABOVE: Comparison.BELOW,
+}
+_SPACE = re.compile(r"\s*")
+_NAME = re.compile(r"[A-Za-z]+")
+_DEPTH = re.compile(r"@([1-9][0-9]{0,5})")
+_SIDE = re.compile(r"\.([A-Za-z])\b")
+_SIGN = re.compile(r"<=|>=|<|>")
+_SHIFT = re.compile(r"[+-]")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A measure of one side: `ndcg@5.B`."""
+
+    measure: Measure
+    side: str
+
+    @property
+    def name(self) -> str:
+        """As a rule may write it."""
+        return f"{self.measure.name.lower()}.{self.side}"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRule:
+    """One rule, of which every word has been understood."""
+
+    text: str
+    term: Term
+    comparison: Comparison
+    limit: float
+    """Of the term; where it is held against another, of the term less that one."""
+    against: Term | None = None
+    """The same measure of another side."""
+
+
+def parse_label_rule(text: str) -> LabelRule:
+    """Read `MEASURE.SIDE OP NUMBER`, or `MEASURE.SIDE OP MEASURE.SIDE [+|- NUMBER]`.
+
+    Raises ConfigError, which says what was expected where.
+    """
+    reader = _Reader(text)
+    term = reader.term()
+    comparison = Comparison(reader.take(_SIGN, "<=, <, >= or >")[0])
+    if reader.sees(_NUMBER):
+        return reader.ended(LabelRule(text.strip(), term, comparison, reader.number()))
+    against = reader.term("a number, or the same measure of another side")
+    if against.measure != term.measure or against.side == term.side:
+        raise reader.problem(f"expected {term.measure.name.lower()} of another side, found {against.name}")
+    shift = reader.take(_SHIFT, "")[0] if reader.sees(_SHIFT) else ""
+    limit = reader.number() if shift else 0.0
+    return reader.ended(LabelRule(text.strip(), term, comparison, -limit if shift == "-" else limit, against))
+
+
+def parse_label_rules(texts: Iterable[str]) -> tuple[LabelRule, ...]:
+    """Read rules, in the order given. Raises ConfigError on the first that cannot be read."""
+    return tuple(parse_label_rule(text) for text in texts)
+
+
+def depths(rules: Iterable[LabelRule]) -> tuple[int, ...]:
+    """The depths that must be measured, each once; 10 where no rule has one."""
+    found = [rule.term.measure.depth for rule in rules]
+    return tuple(dict.fromkeys(depth for depth in found if depth is not None)) or (10,)
+
+
+def label_outcomes(
+    rules: Sequence[LabelRule], evaluation: Evaluation, strict: Strict = Strict.BOUND
+) -> tuple[GateOutcome, ...]:
+    """Hold every rule against what was measured. Raises ConfigError on a side that was not."""
+    results = {result.measure: result for result in evaluation.measures}
+    return tuple(_outcome(rule, results[rule.term.measure], evaluation, strict) for rule in rules)
+
+
+def _outcome(rule: LabelRule, result: MeasureResult, evaluation: Evaluation, strict: Strict) -> GateOutcome:
+    name, estimate, comparison, limit = _subject(rule, result, evaluation)
+    bound = _bound(estimate, comparison) if strict is Strict.BOUND else None
+    judged = estimate.value if bound is None else bound
+    return GateOutcome(
+        rule=rule.text,
+        figure=name,
+        value=estimate.value,
+        bound=bound,
+        limit=limit,
+        passed=judged is not None and comparison.holds(judged, limit),
+        note=NO_INTERVAL if strict is Strict.BOUND and bound is None else "",
+    )
+
+
+def _subject(rule: LabelRule, result: MeasureResult, evaluation: Evaluation) -> tuple[str, Estimate, Comparison, float]:
+    """What is judged, how, and against what: differences are to the baseline, so the other side stands first."""
+    if rule.against is None:
+        return rule.term.name, _mean(rule, rule.term, result), rule.comparison, rule.limit
+    terms = {rule.term.side: rule.term, rule.against.side: rule.against}
+    if evaluation.baseline not in terms:
+        raise _problem(rule.text, f"differences are to the baseline: name {evaluation.baseline} on one side")
+    is_turned = rule.term.side == evaluation.baseline
+    first, second = (rule.against, rule.term) if is_turned else (rule.term, rule.against)
+    _mean(rule, first, result)
+    estimate = result.differences[first.side].mean
+    name = f"{first.measure.name.lower()} {first.side} - {second.side}"
+    if is_turned:
+        return name, estimate, TURNED[rule.comparison], -rule.limit
+    return name, estimate, rule.comparison, rule.limit
+
+
+def _mean(rule: LabelRule, term: Term, result: MeasureResult) -> Estimate:
+    if term.side not in result.means:
+        known = ", ".join(result.means)
+        raise _problem(rule.text, f"side {term.side} has no measured turns; measured: {known}")
+    return result.means[term.side]
+
+
+def _bound(estimate: Estimate, comparison: Comparison) -> float | None:
+    """The bad end of the interval; the figure itself where that is worse, as it can be of a skewed bootstrap."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return None
+    return max(estimate.high, estimate.value) if comparison.wants_little else min(estimate.low, estimate.value)
+
+
+class _Reader:
+    """A rule, piece by piece."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def sees(self, pattern: re.Pattern[str]) -> bool:
+        """Whether such a piece comes next."""
+        self._at = self._past_space()
+        return pattern.match(self._text, self._at) is not None
+
+    def take(self, pattern: re.Pattern[str], wanted: str) -> re.Match[str]:
+        """The next piece, which must be such a one."""
+        self._at = self._past_space()
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            rest = self._text[self._at :].split()
+            seen = f", found {rest[0]!r}" if rest else ""
+            raise self.problem(f"expected {wanted}{seen}")
+        self._at = found.end()
+        return found
+
+    def term(self, wanted: str = "a measure of a side, such as ndcg@10.B") -> Term:
+        """A measure, its depth where it has one, and a side."""
+        name = self.take(_NAME, wanted)[0]
+        kind = KINDS.get(name.lower())
+        if kind is None:
+            near = get_close_matches(name.lower(), KINDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"measures: {', '.join(KINDS)}"
+            raise self.problem(f"no measure {name!r}; {hint}")
+        depth = None if kind is Kind.MAP else int(self.take(_DEPTH, f"a depth after {name!r}, such as @10")[1])
+        return Term(Measure(kind, depth), self.take(_SIDE, "a side such as .B")[1].upper())
+
+    def number(self) -> float:
+        """A number from 0 to 1: all measures are."""
+        number = float(self.take(_NUMBER, "a number")[0])
+        if not isfinite(number) or number > 1:
+            raise self.problem(f"measures are from 0 to 1, found {number:g}")
+        return number
+
+    def ended(self, rule: LabelRule) -> LabelRule:
+        """The rule, after which nothing may come."""
+        if rest := self._text[self._at :].strip():
+            raise self.problem(f"expected nothing more, found {rest!r}")
+        return rule
+
+    def problem(self, what: str) -> ConfigError:
+        """The error, which shows the rule and points at the place."""
+        return _problem(self._text, f"{what} (at {min(self._at + 1, max(len(self._text.rstrip()), 1))})")
+
+    def _past_space(self) -> int:
+        found = _SPACE.match(self._text, self._at)
+        return found.end() if found else self._at
+
+
+def _problem(text: str, what: str) -> ConfigError:
+    return ConfigError(f"--rule {text.strip()!r}: {what}")
