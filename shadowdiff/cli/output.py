@@ -189,26 +189,42 @@ def colored(choice: str, out: TextIO) -> bool:
 
 @contextmanager
 def opened(path: Path | None) -> Iterator[TextIO]:
-    """stdout, or a file that appears whole or not at all."""
+    """stdout, or a file that appears whole or not at all; a device or a pipe is written to as it is."""
     if path is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         with _pipe_may_close():
             yield sys.stdout
             sys.stdout.flush()
-        return
+    elif path.exists() and not path.is_file():
+        # To put a file in the place of /dev/null would break the machine.
+        with _told(path), path.open("w", encoding="utf-8", newline="\n") as out:
+            yield out
+    else:
+        with _whole(path.resolve() if path.is_symlink() else path) as out:
+            yield out
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        yield
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[TextIO]:
+    """A file beside it, put in its place once all is written."""
+    with _told(path):
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as out:  # noqa: PTH123 a descriptor
-            yield out
-        temporary.chmod(0o666 & ~umask())
-        temporary.replace(path)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+        with _told(path):
+            with open(descriptor, "w", encoding="utf-8", newline="\n") as out:  # noqa: PTH123 a descriptor
+                yield out
+            temporary.chmod(0o666 & ~umask())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 

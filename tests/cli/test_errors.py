@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,3 +124,23 @@ def test_debug_shows_the_traceback(cli: Cli, database: Environment) -> None:
     finished = cli("--debug", "show", "x", env=database)
     assert "Traceback" in finished.err
     assert finished.code != 0
+
+
+def test_what_is_no_file_is_written_to_and_not_put_aside(cli: Cli, database: dict[str, str], tmp_path: Path) -> None:
+    """A device or a pipe stays what it is; a link still leads to the file, which is new."""
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file.json"
+    os.mkfifo(pipe)
+    file.write_text("old", encoding="utf-8")
+    link.symlink_to(file.name)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_text, encoding="utf-8")
+        assert cli("runs", env=database).code == 0
+        told = cli(
+            "replay", "--last", "1", "-A", "served", "-B", "bm25", "--format", "json", "-o", "pipe", env=database
+        )
+        assert (told.code, told.err) == (0, "")
+        assert json.loads(read.result(60))["summary"]["sessions"] == 1
+    assert pipe.is_fifo()
+    assert cli("show", "latest", "--format", "json", "-o", "link", env=database).code == 0
+    assert link.is_symlink()
+    assert json.loads(file.read_text(encoding="utf-8"))["summary"]["sessions"] == 1
