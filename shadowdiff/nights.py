@@ -192,15 +192,3 @@ class Night:
     run_id: str | None = None
     status: NightStatus = NightStatus.RUNNING
     gates: tuple[GateOutcome, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Whether a night's report has reached a target."""
-
-    night: str
-    target: Target
-    delivered_at: datetime | None = None
-    attempts: int = 0
-    problem: str = ""
-    """Of the last attempt; holds no secret."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import colored, opened, place_options, width_of
+from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
 
 EPILOG = """\b
 Examples:
@@ -19,14 +19,7 @@ Examples:
 @click.command("compare", epilog=EPILOG)
 @click.argument("before", metavar="BEFORE")
 @click.argument("after", metavar="[AFTER]", default="latest")
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(("terminal", "markdown", "json")),
-    default="terminal",
-    show_default=True,
-    help="What to write.",
-)
+@kind_option("terminal", "markdown", "json")
 @click.option(
     "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Sessions listed of each kind; 0: all."
 )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import colored, opened, place_options, width_of
+from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
 from shadowdiff.runs import RunStatus
 
 EPILOG = """\b
@@ -22,6 +22,14 @@ Examples:
 Labels come with a bundle's qrels.txt (`shadowdiff load`) or from `shadowdiff
 review`; where an entry has several, the newest counts."""
 
+min_grade_option = click.option(
+    "--min-grade",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Relevant from this grade on, for all measures but nDCG, whose gain is the grade.",
+)
+
 
 @click.command("evaluate", epilog=EPILOG)
 @click.argument("run", metavar="RUN", default="latest")
@@ -34,13 +42,7 @@ review`; where an entry has several, the newest counts."""
     metavar="K",
     help="Measure the first K entries; repeatable, the first one for segments (default: the run's top K).",
 )
-@click.option(
-    "--min-grade",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Relevant from this grade on, for all measures but nDCG, whose gain is the grade.",
-)
+@min_grade_option
 @click.option(
     "--detect",
     type=click.FloatRange(min=0, max=1, min_open=True),
@@ -57,14 +59,7 @@ review`; where an entry has several, the newest counts."""
     metavar="N",
     help="List N entries whose labels would say most; 0: all. JSON has all.",
 )
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(("terminal", "markdown", "json")),
-    default="terminal",
-    show_default=True,
-    help="What to write.",
-)
+@kind_option("terminal", "markdown", "json")
 @place_options
 @click.pass_obj
 def command(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shadowdiff.cli.evaluate import min_grade_option
 from shadowdiff.cli.gating import refusing_crossed
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import colored, opened, place_options, width_of
+from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
 from shadowdiff.errors import ConfigError
 from shadowdiff.nightly.settings import Strict
 
@@ -39,13 +40,7 @@ Measures: ndcg@K, mrr@K, p@K, recall@K, judged@K, map. Exit 1 where a rule does 
     metavar="FILE",
     help="TREC qrels (turn_id 0 entry_id grade) in place of the labels that are stored.",
 )
-@click.option(
-    "--min-grade",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Relevant from this grade on, for all measures but nDCG, whose gain is the grade.",
-)
+@min_grade_option
 @click.option(
     "--strict",
     type=click.Choice([choice.value for choice in Strict]),
@@ -53,14 +48,7 @@ Measures: ndcg@K, mrr@K, p@K, recall@K, judged@K, map. Exit 1 where a rule does 
     show_default=True,
     help="What is judged: the bad end of the 95% interval over sessions, or the figure itself.",
 )
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(("terminal", "json", "junit")),
-    default="terminal",
-    show_default=True,
-    help="What to write.",
-)
+@kind_option("terminal", "json", "junit")
 @place_options
 @click.pass_obj
 def command(invocation: Invocation, /, run: str, rules: tuple[str, ...], labels: Path | None, **options: Any) -> None:

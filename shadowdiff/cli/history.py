@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import colored, opened, place_options, width_of
+from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
 from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,14 +25,7 @@ Examples:
 @click.command("history", epilog=EPILOG)
 @click.option("--name", metavar="CONFIGURATION", help="Whose nights (default: the name in [nightly]).")
 @click.option("--last", type=click.IntRange(min=1), default=30, show_default=True, metavar="N", help="How many nights.")
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(("terminal", "json", "csv")),
-    default="terminal",
-    show_default=True,
-    help="What to write.",
-)
+@kind_option("terminal", "json", "csv")
 @place_options
 @click.pass_obj
 def command(

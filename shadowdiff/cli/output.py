@@ -64,6 +64,13 @@ def place_options(function: F) -> F:
     return function
 
 
+def kind_option(*kinds: str) -> Callable[[F], F]:
+    """`--format` as `kind`, of a command that does not render a run; the first one is the default."""
+    return click.option(
+        "--format", "kind", type=click.Choice(kinds), default=kinds[0], show_default=True, help="What to write."
+    )
+
+
 def output_options(function: F) -> F:
     """Add the options that OutputOptions collects."""
     options = (

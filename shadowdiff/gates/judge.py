@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from math import isfinite
 
 from shadowdiff.gates.readings import NO_NOISE, Reading
-from shadowdiff.gates.rules import NOISE, Rule
+from shadowdiff.gates.rules import NOISE, Comparison, Rule
 from shadowdiff.nightly.settings import Strict
 from shadowdiff.nights import GateOutcome
-from shadowdiff.runs import Run, RunStatus
+from shadowdiff.runs import Estimate, Run, RunStatus
 
 NO_NUMBER = "the run has no number for it; replay its sessions anew"
 NOT_RECORDED = "the run's summary does not have the side"
@@ -36,7 +36,7 @@ def _outcome(rule: Rule, side: str | None, run: Run, strict: Strict) -> GateOutc
     reading = _reading(rule, side, run)
     if not all(number is None or isfinite(number) for number in (reading.value, reading.low, reading.high)):
         reading = Reading(None, note=NO_NUMBER)
-    bound = _bound(rule, reading) if strict is Strict.BOUND else None
+    bound = bad_end(reading, rule.comparison) if strict is Strict.BOUND else None
     judged = reading.value if bound is None else bound
     return GateOutcome(
         rule=rule.text,
@@ -65,12 +65,11 @@ def _reading(rule: Rule, side: str | None, run: Run) -> Reading:
     return figure.of_pair(pair, summary)
 
 
-def _bound(rule: Rule, reading: Reading) -> float | None:
+def bad_end(found: Reading | Estimate, comparison: Comparison) -> float | None:
     """The bad end of the interval; the figure itself where that is worse, as it can be of a skewed bootstrap."""
-    if reading.value is None or reading.low is None or reading.high is None:
+    if found.value is None or found.low is None or found.high is None:
         return None
-    little = rule.comparison.wants_little
-    return max(reading.high, reading.value) if little else min(reading.low, reading.value)
+    return max(found.high, found.value) if comparison.wants_little else min(found.low, found.value)
 
 
 def _note(reading: Reading, strict: Strict) -> str:

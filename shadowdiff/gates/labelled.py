@@ -15,6 +15,7 @@ from math import isfinite
 
 from shadowdiff.errors import ConfigError
 from shadowdiff.evaluation.results import Evaluation, Kind, Measure, MeasureResult
+from shadowdiff.gates.judge import bad_end
 from shadowdiff.gates.rules import Comparison
 from shadowdiff.nightly.settings import Strict
 from shadowdiff.nights import GateOutcome
@@ -102,7 +103,7 @@ def label_outcomes(
 
 def _outcome(rule: LabelRule, result: MeasureResult, evaluation: Evaluation, strict: Strict) -> GateOutcome:
     name, estimate, comparison, limit = _subject(rule, result, evaluation)
-    bound = _bound(estimate, comparison) if strict is Strict.BOUND else None
+    bound = bad_end(estimate, comparison) if strict is Strict.BOUND else None
     judged = estimate.value if bound is None else bound
     return GateOutcome(
         rule=rule.text,
@@ -137,13 +138,6 @@ def _mean(rule: LabelRule, term: Term, result: MeasureResult) -> Estimate:
         known = ", ".join(result.means)
         raise _problem(rule.text, f"side {term.side} has no measured turns; measured: {known}")
     return result.means[term.side]
-
-
-def _bound(estimate: Estimate, comparison: Comparison) -> float | None:
-    """The bad end of the interval; the figure itself where that is worse, as it can be of a skewed bootstrap."""
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return None
-    return max(estimate.high, estimate.value) if comparison.wants_little else min(estimate.low, estimate.value)
 
 
 class _Reader:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from shadowdiff.nights import Delivery, GateOutcome, Night, NightStatus, Target
+from shadowdiff.nights import GateOutcome, Night, NightStatus, Target
 from shadowdiff.runs import Run
 from shadowdiff.store.codec import decode_gates, encode
 from shadowdiff.store.holds import Hold
@@ -104,17 +104,6 @@ class NightStore:
         )
         found = self._store.transaction("reading nights", lambda connection: list(connection.execute(statement)))
         return [(_night(row), Target(row.target)) for row in found]
-
-    def deliveries(self, night: Night) -> list[Delivery]:
-        """What became of the night's report, by target."""
-        columns = deliveries.c
-        statement = (
-            select(deliveries)
-            .where(columns.configuration == night.configuration, columns.night == night.name)
-            .order_by(columns.target)
-        )
-        found = self._store.transaction("reading nights", lambda connection: list(connection.execute(statement)))
-        return [Delivery(row.night, Target(row.target), row.delivered_at, row.attempts, row.problem) for row in found]
 
     def attempted(self, night: Night, target: Target, problem: str = "") -> None:
         """Record one attempt to deliver; without a problem it arrived."""
