@@ -110,8 +110,8 @@ def _resampled(
 def _one_by_one(
     tops: NDArray[np.float64], bottoms: NDArray[np.float64], resamples: int, seed: int
 ) -> NDArray[np.float64]:
-    draws = _draws(tops.shape[1], resamples, seed)
-    return np.concatenate([(counts @ tops.T) / (counts @ bottoms.T) for counts in draws])
+    drawn = draws(tops.shape[1], resamples, seed)
+    return np.concatenate([(counts @ tops.T) / (counts @ bottoms.T) for counts in drawn])
 
 
 def _together(top: NDArray[np.float64], bottom: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
@@ -169,7 +169,7 @@ def _checked(numerators: ArrayLike, denominators: ArrayLike) -> tuple[NDArray[np
     return np.take_along_axis(tops, order, axis=-1), np.take_along_axis(bottoms, order, axis=-1)
 
 
-def _draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+def draws(clusters: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
     """How often each cluster is drawn, as (some resamples, clusters) arrays that add up to all resamples."""
     random = np.random.default_rng(seed)
     at_once = max(1, CELLS_AT_ONCE // clusters)
