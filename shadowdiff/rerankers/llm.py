@@ -10,7 +10,7 @@ from shadowdiff.protocols import PairScores, ScoreRequest
 from shadowdiff.records import Usage
 from shadowdiff.remote.asker import Exchange
 from shadowdiff.remote.aws import Bedrock
-from shadowdiff.remote.converse import NO_TEMPERATURE, SERVICE, Converse, UnusableAnswerError, content_of, stop_of
+from shadowdiff.remote.converse import SERVICE, Converse, UnusableAnswerError, content_of, stop_of
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers import permutation
 from shadowdiff.rerankers.fingerprint import fingerprint
@@ -24,6 +24,7 @@ from shadowdiff.rerankers.on_bedrock import (
     input_form,
     model_of,
     settings_of,
+    temperature_of,
     tokens_of,
 )
 from shadowdiff.rerankers.permutation import order_of, question, tool_config, windows
@@ -144,7 +145,7 @@ def build(spec: Spec, context: BuildContext) -> LlmReranker:
         step=options.integer("step", STEP),
         max_chars=options.integer("max_chars", MOST_CHARACTERS, minimum=20),
         max_tokens=options.integer("max_tokens", MOST_TOKENS, minimum=32),
-        temperature=_temperature(spec, options),
+        temperature=temperature_of(spec, options),
     )
     form = input_form(options)
     bedrock = bedrock_of(spec, options, model, context, SERVICE)
@@ -154,17 +155,3 @@ def build(spec: Spec, context: BuildContext) -> LlmReranker:
             f"step={asking.step} in '{spec}': must be below window={asking.window}, so that windows overlap"
         )
     return LlmReranker(spec, model, bedrock, settings_of(context, spec.scheme)[1], form, asking)
-
-
-def _temperature(spec: Spec, options: Options) -> float | None:
-    """A number from 0 to 1; `none` for models that take none."""
-    text = options.text("temperature", "0")
-    if text == NO_TEMPERATURE:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise SpecError(f"temperature={text} in '{spec}': must be a number from 0 to 1, or {NO_TEMPERATURE}")
-    return value
