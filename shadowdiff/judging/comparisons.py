@@ -66,6 +66,8 @@ class Comparison:
     """Same entries, same order: a tie for which nobody is asked."""
     characters: tuple[int, int]
     """Of the baseline's list and of the other's, as they are shown."""
+    lists: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    """Entry ids of the baseline's list and of the other's, best first."""
     shown: tuple[str, ...] = ()
     """Ids of the entries of both lists, in the order in which they are numbered for the judge."""
     cut: int = 0

@@ -40,7 +40,7 @@ def comparable(turn: ReplayedTurn, sides: Sequence[Side]) -> bool:
 def compare(replayed: ReplayedSession, position: int, a: Side, other: Side, showing: Showing) -> Comparison:
     """The lists of two sides that ranked the turn which is `position` in the session's order (from 0)."""
     turn, session = replayed.turns[position], replayed.session
-    lists = tuple(surfaced(turn.rankings[side.label], showing.top_k, side.min_score) for side in (a, other))
+    lists = _surfaced(turn, a, showing.top_k), _surfaced(turn, other, showing.top_k)
     in_a, in_b = map(frozenset, lists)
     salt = (str(showing.seed), session.org_id, turn.turn.turn_id)
     entries = {item.entry.entry_id: item.entry for item in turn.pool.entries}
@@ -51,6 +51,7 @@ def compare(replayed: ReplayedSession, position: int, a: Side, other: Side, show
         turn_id=turn.turn.turn_id,
         query=turn.turn.query,
         other=other.label,
+        lists=lists,
         in_both=len(in_a & in_b),
         only_in_a=len(in_a - in_b),
         only_in_b=len(in_b - in_a),
@@ -81,13 +82,16 @@ def compare(replayed: ReplayedSession, position: int, a: Side, other: Side, show
     )
 
 
-def missing_texts(replayed: ReplayedSession, position: int, a: Side, other: Side, top_k: int) -> bool:
+def missing_texts(replayed: ReplayedSession, position: int, comparison: Comparison) -> bool:
     """Whether a text that would be shown is not there: the run stored none, and the source has another one now."""
     turn = replayed.turns[position]
-    lists = (surfaced(turn.rankings[side.label], top_k, side.min_score) for side in (a, other))
-    wanted = {entry_id for ranked in lists for entry_id in ranked}
-    entries = (item.entry for item in turn.pool.entries if item.entry.entry_id in wanted)
+    shown = set(comparison.shown)
+    entries = (item.entry for item in turn.pool.entries if item.entry.entry_id in shown)
     return turn.turn.missing_text is not None or any(entry.missing_text is not None for entry in entries)
+
+
+def _surfaced(turn: ReplayedTurn, side: Side, top_k: int) -> tuple[str, ...]:
+    return surfaced(turn.rankings[side.label], top_k, side.min_score)
 
 
 def _history(turns: Sequence[Turn], redact: Redactor) -> Iterator[tuple[str, str]]:
