@@ -27,6 +27,7 @@ class BedrockJudge:
     """One model, asked in both orders."""
 
     both_orders = True
+    is_person = False
 
     def __init__(
         self,
