@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shadowdiff.judging.asking import Asks, Found
-from shadowdiff.judging.protocol import Judge
 from shadowdiff.records import Usage
-from shadowdiff.runs import Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +24,3 @@ class JudgeForecast:
     """Of the rest: calls exactly, tokens roughly."""
     usd: float | None
     """None: nobody said what is charged."""
-
-
-def forecast(asks: Asks, found: Found, judge: Judge, price: Price | None) -> JudgeForecast:
-    """What the judge would be asked beyond what is `found`."""
-    new = [ask for ask in asks.questions if ask.key not in found.verdicts]
-    usage = sum((judge.estimate(ask.question) for ask in new), Usage())
-    return JudgeForecast(
-        judge=str(judge.spec),
-        drawn=len(asks.comparisons),
-        identical=sum(each.is_identical for each in asks.comparisons),
-        questions=len(asks.questions),
-        stored=len(asks.questions) - len(new),
-        usage=usage,
-        usd=None if price is None else price.usd(usage),
-    )

@@ -9,7 +9,7 @@ from functools import cached_property
 from shadowdiff.judging.asking import JUDGE, Asking, Asks, Found, asks_of
 from shadowdiff.judging.comparisons import JudgedTurn
 from shadowdiff.judging.drawing import Beside, Drawn, Outcomes, Wanted, compared, drawn_turns, gains
-from shadowdiff.judging.forecast import JudgeForecast, forecast
+from shadowdiff.judging.forecast import JudgeForecast
 from shadowdiff.judging.protocol import Judge
 from shadowdiff.judging.questions import Showing
 from shadowdiff.records import Usage
@@ -64,7 +64,18 @@ class Hearing:
 
     def forecast(self) -> JudgeForecast:
         """What asking for the rest would take."""
-        return forecast(self.asks, self.found, self.judge, self.price)
+        questions = self.asks.questions
+        new = [ask for ask in questions if ask.key not in self.found.verdicts]
+        usage = sum((self.judge.estimate(ask.question) for ask in new), Usage())
+        return JudgeForecast(
+            judge=str(self.judge.spec),
+            drawn=len(self.asks.comparisons),
+            identical=sum(each.is_identical for each in self.asks.comparisons),
+            questions=len(questions),
+            stored=len(questions) - len(new),
+            usage=usage,
+            usd=None if self.price is None else self.price.usd(usage),
+        )
 
     def carry_out(
         self, max_usd: float | None, on_answered: Callable[[int, int], None], is_ending: Callable[[], bool]
