@@ -163,7 +163,7 @@ def test_wilson_interval_refuses_what_is_no_share(successes: int, trials: int, c
 
 
 def test_difference_of_two_shares() -> None:
-    """Newcombe 1998, table II: 56/70 less 48/80 has 0.0524 to 0.3339 by method 10, and 9/10 less 3/10 0.1705 to 0.8090."""
+    """Newcombe 1998, table II, method 10: 56/70 less 48/80 has 0.0524 to 0.3339, 9/10 less 3/10 0.1705 to 0.8090."""
     assert difference_interval((56, 70), (48, 80)) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
     assert difference_interval((9, 10), (3, 10)) == pytest.approx((0.6, 0.1705, 0.8090), abs=5e-5)
     value, low, high = difference_interval((3, 10), (9, 10))
