@@ -11,6 +11,7 @@ from shadowdiff.history import setting_of
 from shadowdiff.render.columns import heading_of
 from shadowdiff.render.listing import FINGERPRINT_CHARS
 from shadowdiff.render.sessions import counted, moment
+from shadowdiff.render.structured import side_json
 from shadowdiff.render.text import one_line
 from shadowdiff.runs import Side
 
@@ -46,7 +47,7 @@ def scope(runs: EvaluatedRuns) -> Iterator[str]:
 
 def runs_fields(runs: EvaluatedRuns) -> dict[str, Any]:
     """`run_id` (whose sides they are), `since`, `run_ids`, oldest first, and those left out."""
-    others = [{"run_ids": g.run_ids, "sides": sides_fields(g.sides), "setting": g.setting} for g in runs.others]
+    others = [{"run_ids": g.run_ids, "sides": list(map(side_json, g.sides)), "setting": g.setting} for g in runs.others]
     return {
         "run_id": runs.run.run_id,
         "since": None if runs.since is None else runs.since.astimezone(UTC).isoformat(),
@@ -55,13 +56,6 @@ def runs_fields(runs: EvaluatedRuns) -> dict[str, Any]:
         "pruned_runs": runs.pruned,
         "other_runs": others,
     }
-
-
-def sides_fields(sides: Sequence[Side]) -> list[dict[str, Any]]:
-    """Label, name, spec and fingerprint of each."""
-    return [
-        {"side": side.label, "name": side.name, "spec": side.spec, "fingerprint": side.fingerprint} for side in sides
-    ]
 
 
 def _listed(run_ids: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 JSON (`shadowdiff.evaluation/1`) is one object: `schema`, `version`, `run_id` (whose
 sides they are), `since`, `run_ids`, `repeated_runs`, `pruned_runs` and `other_runs` (`run_ids`, `sides`, `setting`),
-`sides` (`side`, `name`, `spec`, `fingerprint`), `baseline` and `others` (labels of the sides
+`sides` (`side`, `name`, `spec`, `fingerprint`, `min_score`), `baseline` and `others` (labels of the sides
 measured), `depths`, `min_grade`, `gains`, `turns`, `sessions`, `labels`, `irrelevant_turns`,
 `left_out`, `measures` (a list of `measure`, `means` by side and `differences` by
 side: `mean`, `ci95`, `p`, `p_exact`, `p_holm`, `turns` and `sessions` as
@@ -23,7 +23,7 @@ from shadowdiff.evaluation.results import Difference, Evaluation, MeasureResult,
 from shadowdiff.evaluation.runs import EvaluatedRuns
 from shadowdiff.paired import Balance
 from shadowdiff.render.columns import heading_of
-from shadowdiff.render.evaluated import runs_fields, runs_named, scope, sides_fields
+from shadowdiff.render.evaluated import runs_fields, runs_named, scope
 from shadowdiff.render.evaluation import (
     HOW,
     SHARES,
@@ -45,6 +45,7 @@ from shadowdiff.render.evaluation import (
 )
 from shadowdiff.render.github import markdown, table
 from shadowdiff.render.structured import PLACES as JSON_PLACES
+from shadowdiff.render.structured import side_json
 from shadowdiff.render.tables import Figure, TableRow
 from shadowdiff.runs import Estimate
 
@@ -62,7 +63,7 @@ def evaluation_json(evaluation: Evaluation, runs: EvaluatedRuns) -> str:
         "schema": SCHEMA,
         "version": __version__,
         **runs_fields(runs),
-        "sides": sides_fields(runs.run.sides),
+        "sides": list(map(side_json, runs.run.sides)),
         "baseline": evaluation.baseline,
         "others": evaluation.others,
         **{name: every[name] for name in counts},
