@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from shadowdiff.errors import ConfigError, RemoteError, RerankerError, SpecError
 from shadowdiff.findings import Finding, fail, ok, warn
@@ -14,10 +15,10 @@ from shadowdiff.records import Usage
 from shadowdiff.remote.asker import Asker, Exchange
 from shadowdiff.remote.aws import Bedrock, credentials_at_hand, place_of
 from shadowdiff.remote.aws_errors import GET_CREDENTIALS
+from shadowdiff.remote.converse import NO_TEMPERATURE
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
 from shadowdiff.rerankers.pairs import valid_unicode
-from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.scoring import scores_in
 from shadowdiff.rerankers.spec import Options, Spec
 
@@ -55,7 +56,20 @@ def model_of(spec: Spec) -> Model:
     return Model(spec.target, arn["region"] or None, identity)
 
 
-def settings_of(context: BuildContext, scheme: str) -> tuple[str, ProviderSettings]:
+class Configured(Protocol):
+    """Where settings of providers are found: a BuildContext, or whatever else has them."""
+
+    @property
+    def providers(self) -> Mapping[str, ProviderSettings]:
+        """By scheme."""
+        ...
+
+    def provider(self, scheme: str) -> ProviderSettings:
+        """Of one scheme, or the defaults."""
+        ...
+
+
+def settings_of(context: Configured, scheme: str) -> tuple[str, ProviderSettings]:
     """The table's name and settings: [providers.bedrock], or the scheme's own, which may leave where and who to it."""
     bedrock = context.provider("bedrock")
     if scheme not in context.providers:
@@ -71,7 +85,7 @@ def settings_of(context: BuildContext, scheme: str) -> tuple[str, ProviderSettin
     return scheme, where
 
 
-def bedrock_of(spec: Spec, options: Options, model: Model, context: BuildContext, service: str) -> Bedrock:
+def bedrock_of(spec: Spec, options: Options, model: Model, context: Configured, service: str) -> Bedrock:
     """The way to a service where the spec, the ARN, [providers] or the AWS configuration say, in this order.
 
     Raises SpecError, ConfigError.
@@ -87,6 +101,20 @@ def bedrock_of(spec: Spec, options: Options, model: Model, context: BuildContext
 def input_form(options: Options) -> str:
     """The option `input`: what of an entry is read."""
     return options.choice("input", FORMS, TITLE_AND_BODY)
+
+
+def temperature_of(spec: Spec, options: Options) -> float | None:
+    """The option `temperature`: a number from 0 to 1; None for `none`, of models that take none. Raises SpecError."""
+    text = options.text("temperature", "0")
+    if text == NO_TEMPERATURE:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise SpecError(f"temperature={text} in '{spec}': must be a number from 0 to 1, or {NO_TEMPERATURE}")
+    return value
 
 
 def tokens_of(*texts: str) -> int:
