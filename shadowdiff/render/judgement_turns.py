@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from shadowdiff.judging.results import JudgeReport, Preference, TurnResult
@@ -18,9 +19,22 @@ NO_REASON = "no reason is kept"
 
 
 def most_different(report: JudgeReport, preference: Preference, most: int) -> Sequence[TurnResult]:
-    """At most so many verdicts that count and prefer this side, the most different lists first."""
-    found = [result for result in report.turns if result.is_named and result.preference is preference]
-    return sorted(found, key=_likeness)[:most]
+    """At most so many verdicts that count and prefer this side, the most different lists first.
+
+    Of lists that differ as much, each session's first stands before any session's second.
+    """
+    found = sorted((result for result in report.turns if _is_for(result, preference)), key=_likeness)
+    before = Counter[tuple[str, str]]()
+    places = []
+    for result in found:
+        places.append((_likeness(result), before[result.session]))
+        before[result.session] += 1
+    order = sorted(range(len(found)), key=places.__getitem__)
+    return [found[at] for at in order[:most]]
+
+
+def _is_for(result: TurnResult, preference: Preference) -> bool:
+    return result.is_named and result.preference is preference
 
 
 def _likeness(result: TurnResult) -> tuple[int, float]:

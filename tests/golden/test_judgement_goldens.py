@@ -7,13 +7,15 @@ from dataclasses import replace
 
 import pytest
 
+from shadowdiff.judging.results import Preference
 from shadowdiff.judging.tally import tally
 from shadowdiff.render.judgement import judgement_lines
 from shadowdiff.render.judgement_documents import judgement_json, judgement_markdown
+from shadowdiff.render.judgement_turns import most_different
 from shadowdiff.render.lines import plain
 from shadowdiff.render.text import UNSAFE, cells
 from tests.golden.test_render_goldens import WIDTHS, check
-from tests.judgement_cases import briefly_judged, judged
+from tests.judgement_cases import FIRST, A, B, briefly_judged, compared, judged, said
 
 CASE = judged()
 
@@ -28,8 +30,10 @@ def test_the_drawing(width: int) -> None:
 
 
 def test_markdown() -> None:
-    """For a pull request."""
-    check("judgement.md", judgement_markdown(*CASE, 2))
+    """For a pull request: what a judge or an entry wrote is no markup, mentions nobody and names no issue."""
+    text = judgement_markdown(*CASE, 2)
+    assert not any(raw in text for raw in ("<script>", "@all", "#1 ", "**Both**"))
+    check("judgement.md", text)
 
 
 def test_json() -> None:
@@ -51,3 +55,12 @@ def test_nothing_to_show() -> None:
         assert max(cells(plain(line)) for line in judgement_lines(empty, run, 40)) <= 40
         assert judgement_markdown(empty, run).startswith(f"**{first}**\n\n")
         assert json.loads(judgement_json(empty, run))["reports"]["B"]["conclusion"] is None
+
+
+def test_which_verdicts_are_shown() -> None:
+    """The most different lists first; of as different ones, another session before the same one again."""
+    asked = [(0, "s", 1), (1, "t", 5), (2, "t", 5), (3, "u", 5), (4, "u", 9)]
+    turns = [said(compared(at, session=session, only=only), B) for at, session, only in asked]
+    turns += [said(compared(5, only=10), A), said(compared(6, only=10), FIRST)]
+    shown = most_different(tally(turns, both_orders=True), Preference.B, 4)
+    assert [result.turn.comparison.turn_id for result in shown] == ["t-004", "t-001", "t-002", "t-003"]
