@@ -287,9 +287,13 @@ def _converse(bedrock: Bedrock, asked: Json) -> Json:
     _must(asked["toolConfig"]["toolChoice"] == {"tool": {"name": tool}}, "toolChoice")
     _must(message["role"] == "user" and asked["inferenceConfig"]["maxTokens"] > 0, "messages or maxTokens")
     _must(tool in (TOOL, VERDICT_TOOL), "tools")
-    given = (
-        {FIELD: [int(number) for number in sort_passages(text)]} if tool == TOOL else bedrock.judge(compared_in(text))
-    )
+    given: Json
+    if tool == TOOL:
+        given = {FIELD: [int(number) for number in sort_passages(text)]}
+        written = 3 * len(given[FIELD])
+    else:
+        given = bedrock.judge(compared_in(text))
+        written = len(str(given)) // 4
     return {
         "output": {
             "message": {
@@ -298,7 +302,7 @@ def _converse(bedrock: Bedrock, asked: Json) -> Json:
             }
         },
         "stopReason": "tool_use",
-        "usage": {"inputTokens": len(text) // 4, "outputTokens": 3 * len(str(given)) // 4, "totalTokens": 0},
+        "usage": {"inputTokens": len(text) // 4, "outputTokens": written, "totalTokens": 0},
         "metrics": {"latencyMs": 1},
     }
 
