@@ -32,7 +32,8 @@ def scope(runs: EvaluatedRuns) -> Iterator[str]:
     """Which runs these are, and why others of the time are not among them; nothing where one run was asked for."""
     if runs.since is None:
         return
-    yield f"{_listed(runs.run_ids)}; a session that several of them replayed counts once, from the newest"
+    once = "; a session that several runs replayed counts once, from the newest"
+    yield _listed(runs.run_ids) + (once if len(runs.run_ids) + len(runs.repeated) > 1 else "")
     if runs.repeated:
         yield f"no session counts from {_listed(runs.repeated)}: newer runs have them all"
     if runs.pruned:
