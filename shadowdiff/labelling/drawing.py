@@ -111,7 +111,7 @@ def foot_lines(scale: Scale, given: int | None, said: Said, width: int) -> list[
 
 def keys_page(scale: Scale, width: int) -> list[Line]:
     """All keys, and what grades mean."""
-    lines: list[Line] = [[Span("Grades: how far does the entry answer the query, in its conversation?", BOLD)]]
+    lines = flowed([Span("Grades: how far does the entry answer the query, in its conversation?", BOLD)], width, "")
     lines += [[Span(f"{INDENT}{meaning}")] for meaning in meanings(scale)]
     lines += [[], [Span("Keys", BOLD)]]
     for key, what in KEYS:
@@ -123,8 +123,9 @@ def keys_page(scale: Scale, width: int) -> list[Line]:
 
 def end_page(sitting: Sitting, said: Said, width: int) -> list[Line]:
     """Once there is nothing left to ask."""
+    counts = f"{sitting.done:,} of {sitting.total:,} labelled · {sitting.labelled_now:,} now"
     lines: list[Line] = [
-        [Span(f"{sitting.done:,} of {sitting.total:,} labelled · {sitting.labelled_now:,} now", DIM)],
+        [Span(clip(counts, width), DIM)],
         [],
         [Span("That was the last entry.", BOLD)],
     ]

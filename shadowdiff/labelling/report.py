@@ -32,7 +32,7 @@ class Share:
     entries: int
     turns_begun: int
     """Turns of which at least one entry has."""
-    turns_whole: int
+    turns_complete: int
     """Turns of which every entry has."""
 
 
@@ -109,8 +109,8 @@ def labelling_report(turns: Sequence[TurnToLabel], labels: Iterable[Label], min_
 def _share(turns: Sequence[TurnToLabel], labelled: Iterable[EntryKey]) -> Share:
     known = set(labelled)
     counts = [(len(known.intersection(turn.keys)), len(turn.entry_ids)) for turn in turns]
-    begun, whole = sum(have > 0 for have, _ in counts), sum(have == of for have, of in counts)
-    return Share(sum(have for have, _ in counts), begun, whole)
+    begun, complete = sum(have > 0 for have, _ in counts), sum(have == of for have, of in counts)
+    return Share(sum(have for have, _ in counts), begun, complete)
 
 
 Wanted = Mapping[tuple[str, str], TurnToLabel]

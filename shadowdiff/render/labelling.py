@@ -1,7 +1,7 @@
 """How far the labelling of a run is, and how far those who label agree: for people and for programs.
 
 JSON (`shadowdiff.labelling/1`) is one object: `schema`, `version`, `run_id`, `turns`, `entries`,
-`min_grade`, `labelled` (`entries`, `turns_begun`, `turns_whole`), `raters` (a list of `author`,
+`min_grade`, `labelled` (`entries`, `turns_begun`, `turns_complete`), `raters` (a list of `author`,
 `source` and the same three counts), `agreement` (a list of `first`, `second`, `sessions`, `entries`,
 `grades` and `relevance` (`agreed`, `kappa`, `ci95`), and `table`, a list of `first`, `second`
 and `entries`), `disputed` (a list of `org_id`, `session_id`, `turn_id`, `entry_id` and
@@ -59,7 +59,7 @@ def labelling_lines(report: LabellingReport, run: Run, depth: int, texts: Texts,
         yield from sentence("nothing is labelled yet", width)
         return
     yield from table(
-        ["entries", "turns begun", "turns whole"],
+        ["entries", "turns begun", "turns complete"],
         [TableRow(name_of(rater), _share(share, report)) for rater, share in report.by_rater.items()]
         + [TableRow("by anyone", _share(report.by_anyone, report))],
         width,
@@ -78,7 +78,7 @@ def _share(share: Share, report: LabellingReport) -> list[Figure]:
     return [
         share_of(share.entries, report.entries),
         share_of(share.turns_begun, report.turns),
-        share_of(share.turns_whole, report.turns),
+        share_of(share.turns_complete, report.turns),
     ]
 
 
@@ -101,7 +101,7 @@ def _pair(pair: Pair, min_grade: int, width: int) -> Iterator[Line]:
 
 
 def _figures(found: Agreement) -> list[Figure]:
-    agreed = Figure(f"{found.agreed / found.items:.0%}", f"{found.agreed:,} of {found.items:,}")
+    agreed = Figure(f"{found.agreed / found.items:.0%}", f"({found.agreed:,} of {found.items:,})")
     return [agreed, mean(Estimate(*found.kappa), KAPPA_PLACES)]
 
 
@@ -109,8 +109,9 @@ def _disputed(report: LabellingReport, texts: Texts, width: int) -> Iterator[Lin
     if not report.disputed:
         return
     yield []
-    of = f" of {report.disputed_in_all:,}" if report.disputed_in_all > len(report.disputed) else ""
-    yield [Span(clip(f"to talk about: {len(report.disputed)}{of} with different grades", width), BOLD)]
+    of = f"{len(report.disputed)} of " if report.disputed_in_all > len(report.disputed) else ""
+    apart = f"to talk about: {of}{_entries(report.disputed_in_all)} with different grades"
+    yield [Span(clip(apart, width), BOLD)]
     for item in report.disputed:
         yield from _disputed_lines(item, texts.get((item.turn.org_id, item.turn.turn_id, item.entry_id)), width)
 
@@ -147,7 +148,7 @@ def labelling_json(report: LabellingReport, run: Run) -> str:
 
 
 def _counts(share: Share) -> dict[str, int]:
-    return {"entries": share.entries, "turns_begun": share.turns_begun, "turns_whole": share.turns_whole}
+    return {"entries": share.entries, "turns_begun": share.turns_begun, "turns_complete": share.turns_complete}
 
 
 def _agreement(pair: Pair) -> dict[str, Any]:
