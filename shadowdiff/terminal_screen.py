@@ -154,7 +154,9 @@ class Screen:
 
     def _wake(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGCONT:
-            self._take()
+            # It also comes with SIGHUP, from a terminal that is gone.
+            with suppress(OSError, termios.error):
+                self._take()
         os.write(self._woken[1], b"\0")
 
     def _suspend(self, number: int, _frame: FrameType | None) -> None:
