@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -12,7 +12,6 @@ from shadowdiff.judging.comparisons import Comparison, JudgedTurn, Question
 from shadowdiff.judging.protocol import Judge, Judged, StoppedError
 from shadowdiff.records import Usage
 from shadowdiff.remote.budget import UNLIMITED, Budget
-from shadowdiff.runs import Price
 from shadowdiff.store.verdicts import Verdicts
 from shadowdiff.verdicts import Choice, Opinion, Verdict
 
@@ -105,10 +104,10 @@ class Asking:
     again: bool = False
     """Whether abstentions of earlier invocations are asked for again."""
 
-    def stored(self, asks: Asks) -> Found:
-        """What earlier invocations found out."""
+    def stored(self, asks: Asks) -> dict[str, Verdict]:
+        """By key, what earlier invocations found out."""
         kept = self.verdicts.under([ask.key for ask in asks.questions])
-        return Found({key: each for key, each in kept.items() if not (self.again and _abstained(each))})
+        return {key: each for key, each in kept.items() if not (self.again and _abstained(each))}
 
     def carry_out(
         self,
@@ -190,11 +189,6 @@ class Asking:
         )
         self.verdicts.put(verdict, keep_texts=self.keep_texts)
         found.verdicts[ask.key] = verdict
-
-
-def spent_usd(verdicts: Iterable[Verdict], price: Price | None) -> float | None:
-    """What verdicts cost, whenever they were asked for; None without a price."""
-    return None if price is None else sum(price.usd(verdict.usage) for verdict in verdicts)
 
 
 def _abstained(verdict: Verdict) -> bool:

@@ -69,15 +69,15 @@ def drawn_turns(store: RunStore, run_id: str, sides: Sequence[Side], wanted: Wan
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Drawn turns with two sides' lists, and how many have texts no more."""
+    """Drawn turns with the sides' lists, and how many have texts no more."""
 
     comparisons: tuple[Comparison, ...]
     textless: int
     """Left out: the run stored no texts, and the source does not hold what was ranked any more."""
 
 
-def compared(outcomes: Outcomes, turns: dict[str, frozenset[str]], a: Side, other: Side, showing: Showing) -> Beside:
-    """The lists of two sides on the drawn turns. Raises StoreError, SourceError."""
+def compared(outcomes: Outcomes, turns: dict[str, frozenset[str]], sides: Sequence[Side], showing: Showing) -> Beside:
+    """The lists of the first side and of each other one on the drawn turns. Raises StoreError, SourceError."""
     found: list[Comparison] = []
     textless = 0
     for outcome in outcomes(list(turns)):
@@ -85,11 +85,10 @@ def compared(outcomes: Outcomes, turns: dict[str, frozenset[str]], a: Side, othe
         for position, turn in enumerate(replayed.turns):
             if turn.turn.turn_id not in turns[outcome.session.session_id]:
                 continue
-            comparison = compare(replayed, position, a, other, showing)
-            if comparison.question and missing_texts(replayed, position, comparison):
-                textless += 1
-            else:
-                found.append(comparison)
+            comparisons = [compare(replayed, position, sides[0], other, showing) for other in sides[1:]]
+            whole = [each for each in comparisons if not missing_texts(replayed, position, each)]
+            found += whole
+            textless += len(whole) < len(comparisons)
     return Beside(tuple(found), textless)
 
 

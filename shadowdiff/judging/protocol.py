@@ -53,6 +53,8 @@ class Judge(Protocol):
     """What it connects to; None: nothing. Texts that leave the machine are redacted first."""
     both_orders: bool
     """Whether it is asked in both orders. A person, who remembers, is asked in one."""
+    is_person: bool
+    """Whether it is somebody at this terminal, who reads what stands there."""
     concurrency: int
 
     def key(self, question: Question) -> str:

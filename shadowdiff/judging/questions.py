@@ -84,6 +84,8 @@ def compare(replayed: ReplayedSession, position: int, a: Side, other: Side, show
 
 def missing_texts(replayed: ReplayedSession, position: int, comparison: Comparison) -> bool:
     """Whether a text that would be shown is not there: the run stored none, and the source has another one now."""
+    if comparison.question is None:
+        return False
     turn = replayed.turns[position]
     shown = set(comparison.shown)
     entries = (item.entry for item in turn.pool.entries if item.entry.entry_id in shown)
