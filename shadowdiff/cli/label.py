@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shadowdiff.cli.author import author_option, user_name
-from shadowdiff.cli.evaluate import min_grade_option
+from shadowdiff.cli.evaluate import relevance_option
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of, with_texts
 from shadowdiff.errors import ConfigError, StoreError
@@ -42,7 +42,9 @@ told at the end. `shadowdiff evaluate` measures the sides with the labels."""
 
 @click.command("label", epilog=EPILOG)
 @click.argument("run", metavar="RUN", default="latest")
-@click.option("--depth", type=click.IntRange(min=1), metavar="K", help="Of every side; default: the run's top K.")
+@click.option(
+    "--depth", type=click.IntRange(min=1), metavar="K", help="Pool the first K of every side; default: the run's top K."
+)
 @click.option("--queries", type=click.IntRange(min=1), metavar="N", help="Draw N turns; default: all.")
 @click.option("--stratify", type=click.Choice(("org",)), help="Draw from every org by its share of the turns.")
 @click.option(
@@ -59,7 +61,7 @@ told at the end. `shadowdiff evaluate` measures the sides with the labels."""
 )
 @click.option("--unlabelled", is_flag=True, help="Leave out what anybody has labelled, not only what you have.")
 @click.option("--progress", is_flag=True, help="Ask nothing; say how far labels are, and how far people agree.")
-@min_grade_option
+@relevance_option(", where agreement is told on relevant or not")
 @kind_option("terminal", "json")
 @place_options
 @click.pass_obj

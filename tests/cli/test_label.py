@@ -6,7 +6,7 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,13 +15,12 @@ from types import MappingProxyType
 import pytest
 from sqlalchemy import update
 
-from shadowdiff.database import store_engine
 from shadowdiff.labelling.pooled import Choice, turns_to_label
 from shadowdiff.records import Label
 from shadowdiff.sources.bundle import Bundle
 from shadowdiff.store.labels import Labels
-from shadowdiff.store.runs import RunStore
 from shadowdiff.store.schema import entries
+from tests.cli.test_review import store_of
 from tests.conftest import ROOT, MakeDatabase, clean_environment, run_cli
 from tests.terminals import Terminal, environment_of, python
 
@@ -54,14 +53,6 @@ def replay(url: str, home: Path) -> None:
     assert done.code == 0, done.err
 
 
-@contextmanager
-def store_of(url: str) -> Iterator[RunStore]:
-    """The store, for a moment."""
-    engine = store_engine(url)
-    yield RunStore(engine)
-    engine.dispose()
-
-
 def label(
     url: str,
     home: Path,
@@ -82,6 +73,15 @@ def labels_of(url: str, author: str) -> list[Label]:
     return sorted(found, key=lambda item: item.labelled_at or datetime.max.replace(tzinfo=UTC))
 
 
+def label_three(terminal: Terminal, titles: Sequence[str], total: int) -> None:
+    """The first three entries of the first turn, which have these titles: 2, 0 and 3."""
+    for at, key in enumerate(("2", "0", "3")):
+        terminal.wait_for(f"turn 1 of 4 · entry {at + 1} of {len(titles)} · {at} of {total} labelled")
+        assert titles[at] in terminal.text
+        terminal.press(key)
+    terminal.wait_for("3 of")
+
+
 def test_two_people_label_the_same_turns(url: str, home: Path) -> None:
     """Stopped and gone on with, in the same order for both, blind, and with their kappa at the end."""
     began = datetime.now(UTC) - timedelta(seconds=1)
@@ -96,11 +96,7 @@ def test_two_people_label_the_same_turns(url: str, home: Path) -> None:
     shown = [titles[first.org_id, entry_id][:60] for entry_id in first.entry_ids]
 
     with label(url, home, "--author", "ann", *drawn) as terminal:
-        for at, key in enumerate(("2", "0", "3")):
-            terminal.wait_for(f"turn 1 of 4 · entry {at + 1} of {len(shown)} · {at} of {total} labelled")
-            assert shown[at] in terminal.text
-            terminal.press(key)
-        terminal.wait_for("3 of")
+        label_three(terminal, shown, total)
         terminal.press("b")
         terminal.wait_for("3 answers it ✓")
         assert shown[2] in terminal.text
@@ -125,11 +121,7 @@ def test_two_people_label_the_same_turns(url: str, home: Path) -> None:
         assert terminal.wait() == 0
 
     with label(url, home, "--author", "bob", *drawn) as terminal:
-        for at, key in enumerate(("2", "0", "3")):
-            terminal.wait_for(f"entry {at + 1} of {len(shown)} · {at} of {total} labelled")
-            assert shown[at] in terminal.text
-            terminal.press(key)
-        terminal.wait_for("3 of")
+        label_three(terminal, shown, total)
         terminal.press("q")
         assert terminal.wait() == 0
         told = " ".join(terminal.sent.decode().split())
