@@ -25,7 +25,8 @@ SECONDS_OF_A_SEQUENCE = 0.05
 """Within which the rest of what one key sends comes, over ssh too."""
 _ON = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 """The other screen, no cursor, and no line goes on in the next, whatever width a terminal gives an emoji."""
-_OFF = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+_OFF = "\x1b[H\x1b[J\x1b[?7h\x1b[?25h\x1b[?1049l"
+"""Cleared too, for terminals that have no other screen."""
 Handler = Callable[[int, FrameType | None], None]
 
 
@@ -90,7 +91,7 @@ class Screen:
         Each must fit the width, and hold nothing that acts on a terminal but colours. Raises EOFError where the
         terminal is gone.
         """
-        drawn = "\r\n".join(f"{line}\x1b[K" for line in lines[: self.size.lines])
+        drawn = "\n".join(f"{line}\x1b[K" for line in lines[: self.size.lines])
         try:
             self._write(f"\x1b[H{drawn}\x1b[J")
         except OSError as error:
@@ -153,7 +154,9 @@ class Screen:
 
     def _wake(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGCONT:
-            self._take()
+            # It also comes with SIGHUP, from a terminal that is gone.
+            with suppress(OSError, termios.error):
+                self._take()
         os.write(self._woken[1], b"\0")
 
     def _suspend(self, number: int, _frame: FrameType | None) -> None:
