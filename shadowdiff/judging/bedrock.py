@@ -80,7 +80,7 @@ class BedrockJudge:
         """Why nothing is sent any more."""
         return self._asker.stopped
 
-    def prepare(self) -> None:
+    def prepare(self, done: int, whole: int) -> None:
         """Make the client and look for credentials. Raises ConfigError."""
         self._bedrock.prepare()
 
