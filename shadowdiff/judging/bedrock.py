@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from shadowdiff.errors import ConfigError, RemoteError, RerankerError
+from shadowdiff.findings import Finding
 from shadowdiff.judging import prompt
-from shadowdiff.judging.comparisons import Question
+from shadowdiff.judging.comparisons import Question, ShownEntry
 from shadowdiff.judging.protocol import JudgeContext, Judged
 from shadowdiff.protocols import Network
-from shadowdiff.records import Usage
+from shadowdiff.records import Asked, Usage
 from shadowdiff.remote.asker import Asker
 from shadowdiff.remote.aws import Bedrock
 from shadowdiff.remote.converse import SERVICE, Converse
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers.fingerprint import fingerprint
-from shadowdiff.rerankers.on_bedrock import Model, bedrock_of, model_of, settings_of, temperature_of, tokens_of
+from shadowdiff.rerankers.on_bedrock import (
+    Model,
+    bedrock_of,
+    model_of,
+    settings_of,
+    temperature_of,
+    tokens_of,
+    way_checked,
+)
 from shadowdiff.rerankers.spec import Options, Spec
 
 MOST_TOKENS = 1_024
+PROBE = Question((), "colour of the sky", (ShownEntry("", "Blue."), ShownEntry("", "Trains run on rails.")), (0,), (1,))
 ANSWER_TOKENS = 200
 """Of a verdict with its notes and its reason, roughly."""
 
@@ -83,6 +94,15 @@ class BedrockJudge:
     def prepare(self, done: int, whole: int) -> None:
         """Make the client and look for credentials. Raises ConfigError."""
         self._bedrock.prepare()
+
+    def check(self, online: bool) -> Iterator[Finding]:
+        """Where it asks, and whether credentials are at hand; `online`, whether one tiny question is answered."""
+
+        def probe() -> tuple[object, Asked]:
+            judged = self.compare(PROBE)
+            return judged.found, judged.asked
+
+        return way_checked(self.spec, self._bedrock, probe if online else None)
 
     def close(self) -> None:
         """Give up what is under way and send nothing more."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from shadowdiff.errors import ConfigError, RemoteError, RerankerError, SpecError
 from shadowdiff.findings import Finding, fail, ok, warn
 from shadowdiff.protocols import Answer, Network, PairScores, ScoreRequest
-from shadowdiff.records import Usage
+from shadowdiff.records import Asked, Usage
 from shadowdiff.remote.asker import Asker, Exchange
 from shadowdiff.remote.aws import Bedrock, credentials_at_hand, place_of
 from shadowdiff.remote.aws_errors import GET_CREDENTIALS
@@ -221,19 +221,29 @@ class BedrockSide(ABC):
 
     def check(self, online: bool) -> Iterator[Finding]:
         """Where it asks, and whether credentials are at hand; `online`, whether one tiny call is answered."""
-        bedrock = self._bedrock
-        profile = bedrock.place.profile
-        yield ok("region", f"{self.spec}: asks {bedrock.said}{f' as profile {profile}' if profile else ''}")
-        if online:
-            yield _online(self.spec, self.ask(PROBE))
-        else:
-            yield _at_hand(self.spec, credentials_at_hand(bedrock.service, bedrock.place))
+
+        def probe() -> tuple[object, Asked]:
+            answer = self.ask(PROBE)
+            return answer.found, answer.asked
+
+        return way_checked(self.spec, self._bedrock, probe if online else None)
 
 
-def _online(spec: Spec, answer: Answer) -> Finding:
-    if isinstance(answer.found, RerankerError):
-        return fail("answer", f"{spec}: {answer.found}")
-    return ok("answer", f"{spec}: Bedrock answered in {answer.asked.seconds or 0.0:.2f} s")
+def way_checked(spec: Spec, bedrock: Bedrock, probe: Callable[[], tuple[object, Asked]] | None) -> Iterator[Finding]:
+    """Where Bedrock is asked, and whether credentials are at hand; or with a `probe`, whether it is answered.
+
+    A probe gives what came of it, an error or something else, and what it took.
+    """
+    profile = bedrock.place.profile
+    yield ok("region", f"{spec}: asks {bedrock.said}{f' as profile {profile}' if profile else ''}")
+    if probe is None:
+        yield _at_hand(spec, credentials_at_hand(bedrock.service, bedrock.place))
+        return
+    found, asked = probe()
+    if isinstance(found, RerankerError):
+        yield fail("answer", f"{spec}: {found}")
+    else:
+        yield ok("answer", f"{spec}: Bedrock answered in {asked.seconds or 0.0:.2f} s")
 
 
 def _at_hand(spec: Spec, found: str | None) -> Finding:
