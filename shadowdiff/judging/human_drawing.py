@@ -77,7 +77,7 @@ def foot_lines(said: Opinion | None, reason: str, told: str, width: int) -> list
     if told:
         lines += [[Span(line, BOLD)] for line in wrap(one_line(told), width, 2)]
     before = [Span(f"you said: {CAPTIONS[said.choice]}")] if said is not None else []
-    why = [Span(f"reason: {one_line(reason)}")] if reason else []
+    why = [Span(clip(f"reason: {one_line(reason)}", width))] if reason else []
     lines += flowed([*before, *why], width, "")
     choices = [Span(f"{key} {CAPTIONS[choice]}", BOLD) for key, choice in CHOICE_KEYS.items()]
     hints, fewer = (flowed([Span(hint, DIM) for hint in some], width, "") for some in (HINTS, FEWER_HINTS))
@@ -162,7 +162,10 @@ def keys_page(width: int) -> list[Line]:
     for key, what in KEYS:
         (_, *first), *rest = flowed([Span(what)], width, " " * KEY_CELLS)
         lines += [[Span(f"{INDENT}{key}".ljust(KEY_CELLS), BOLD), *first], *rest]
-    lines += sentence("Which list is list 1 was drawn by a coin. Behind a title stands where the other list has it; –: nowhere.", width)
+    lines += sentence(
+        "Which list is list 1 was drawn by a coin. Behind a title stands where the other list has it; –: nowhere.",
+        width,
+    )
     return lines
 
 

@@ -83,7 +83,7 @@ class FakeJudge:
             return Judged(found, Asked(attempts=1))
         return Judged(Opinion(found, "So it seems."), Asked(self.estimate(question), 1, 0.01))
 
-    def prepare(self) -> None:
+    def prepare(self, done: int, whole: int) -> None:
         """Nothing."""
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a person who judges sees, as files to be read. `SHADOWDIFF_UPDATE_GOLDENS=1 pytest tests/golden` rewrites them."""
+"""What a person who judges sees, as files to be read; `SHADOWDIFF_UPDATE_GOLDENS=1 pytest tests/golden` rewrites it."""
 
 from __future__ import annotations
 
