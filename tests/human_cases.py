@@ -50,6 +50,8 @@ class KeyedScreen(Screen):
         self._keys: Iterator[str] = iter(keys)
         self._shown: Sequence[str] = ()
         self.pages: list[list[str]] = []
+        self.forgotten: list[int] = []
+        """After how many pages what was typed ahead was dropped."""
 
     @property
     def size(self) -> os.terminal_size:
@@ -66,4 +68,5 @@ class KeyedScreen(Screen):
         return next(self._keys)
 
     def forget(self) -> None:
-        """Nothing was typed ahead."""
+        """Note it."""
+        self.forgotten.append(len(self.pages))

@@ -212,11 +212,13 @@ def _tell_left_out(hearing: Hearing) -> None:
 
 def _ask(hearing: Hearing, max_usd: float | None) -> bool:
     """Ask what has no verdict yet; whether the cap stopped it. Raises KeyboardInterrupt where somebody did."""
+    from shadowdiff.judging.protocol import Ahead
+
     whole, stored = len(hearing.asks.questions), len(hearing.found.verdicts)
     if whole == stored:
         return False
     try:
-        hearing.judge.prepare(stored, whole)
+        hearing.judge.prepare(Ahead(whole, stored, keeps_texts=hearing.run.config.store_text))
         if not hearing.judge.is_person:
             return _ask_machine(hearing, max_usd)
         _ask_person(hearing)

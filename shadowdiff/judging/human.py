@@ -22,7 +22,7 @@ from shadowdiff.judging.human_drawing import (
     whole_entry,
     whole_query,
 )
-from shadowdiff.judging.protocol import BackError, JudgeContext, Judged, StoppedError
+from shadowdiff.judging.protocol import Ahead, BackError, JudgeContext, Judged, StoppedError
 from shadowdiff.protocols import Network
 from shadowdiff.records import Asked, Usage
 from shadowdiff.render.lines import Line, Paint, painter
@@ -56,7 +56,8 @@ class HumanJudge:
         self._paint = paint
         self._entered = ExitStack()
         self._screen: Screen | None = None
-        self._began = self._done = self._whole = 0
+        self._ahead = Ahead(0, 0, keeps_texts=True)
+        self._done = 0
         self._said: dict[Question, Opinion] = {}
 
     def key(self, question: Question) -> str:
@@ -72,9 +73,10 @@ class HumanJudge:
         if self._screen is None:
             raise RuntimeError("the screen was not prepared")
         began = time.monotonic()
-        comparing = Comparing(question, self._said.get(question), (self._done + 1, self._whole, self.model))
+        head = (self._done + 1, self._ahead.questions, self.model)
+        comparing = Comparing(question, self._said.get(question), head, keeps_texts=self._ahead.keeps_texts)
         try:
-            opinion = comparing.run(self._screen, self._paint, can_go_back=self._done > self._began)
+            opinion = comparing.run(self._screen, self._paint, can_go_back=self._done > self._ahead.answered)
         except BackError:
             self._done -= 1
             raise
@@ -82,9 +84,9 @@ class HumanJudge:
         self._said[question] = opinion
         return Judged(opinion, Asked(seconds=time.monotonic() - began))
 
-    def prepare(self, done: int, whole: int) -> None:
+    def prepare(self, ahead: Ahead) -> None:
         """Take the terminal."""
-        self._began, self._done, self._whole = done, done, whole
+        self._ahead, self._done = ahead, ahead.answered
         self._screen = self._entered.enter_context(Screen(sys.stderr))
 
     def close(self) -> None:
@@ -96,9 +98,11 @@ class HumanJudge:
 class Comparing:
     """One comparison on the screen, until something is said of it."""
 
-    def __init__(self, question: Question, said: Opinion | None, head: tuple[int, int, str]) -> None:
+    def __init__(
+        self, question: Question, said: Opinion | None, head: tuple[int, int, str], *, keeps_texts: bool = True
+    ) -> None:
         """`said`: of the same question before, in this sitting; `head`: the number, of how many, and who judges."""
-        self._question, self._said, self._head = question, said, head
+        self._question, self._said, self._head, self._keeps_texts = question, said, head, keeps_texts
         self._looking = Looking()
         self._reason = "" if said is None else _own_words(said)
         self._told = ""
@@ -124,8 +128,10 @@ class Comparing:
 
     def _open(self, key: str, screen: Screen, paint: Paint) -> None:
         """Show what the key opens, until it is closed; nothing for any other key."""
-        if key == "r":
+        if key == "r" and self._keeps_texts:
             self._type(screen, paint)
+        elif key == "r":
+            self._told = "this run stores no texts, so a reason would not be kept"
         elif key == "m":
             self._read(lambda width: whole_query(self._question, width), screen, paint)
         elif key == "?":

@@ -39,6 +39,18 @@ class Judged:
     asked: Asked = field(default_factory=Asked)
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a judge is about to be asked."""
+
+    questions: int
+    """All of them."""
+    answered: int
+    """Of these, before."""
+    keeps_texts: bool
+    """Whether the words of an answer are stored, or only the choice."""
+
+
 class StoppedError(Exception):
     """A person who judges has had enough for now: what was said stays, nothing more is asked."""
 
@@ -78,8 +90,8 @@ class Judge(Protocol):
         """Why it is asked nothing any more; None: it still is."""
         ...
 
-    def prepare(self, done: int, whole: int) -> None:
-        """Whatever takes time before the first of `whole` questions that is not `done` already. Raises ConfigError."""
+    def prepare(self, ahead: Ahead) -> None:
+        """Whatever takes time before the first question. Raises ConfigError."""
         ...
 
     def close(self) -> None:

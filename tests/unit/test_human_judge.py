@@ -11,7 +11,7 @@ from shadowdiff.errors import SpecError
 from shadowdiff.judging.comparisons import Question, ShownEntry
 from shadowdiff.judging.human import COULD_NOT_SAY, Comparing, HumanJudge, build, edited
 from shadowdiff.judging.human_drawing import HINTS, keys_page
-from shadowdiff.judging.protocol import BackError, JudgeContext, StoppedError
+from shadowdiff.judging.protocol import Ahead, BackError, JudgeContext, StoppedError
 from shadowdiff.render.lines import plain
 from shadowdiff.rerankers.spec import parse
 from shadowdiff.terminal_screen import RESIZED
@@ -55,8 +55,19 @@ def test_a_reason_may_be_taken_back() -> None:
     assert said("r", "x", "escape", "1").reason == ""
     assert said("r", "x", "enter", "r", "y", "escape", "1").reason == "x"
     assert said("r", "x", "enter", "r", "ctrl+u", "enter", "1").reason == ""
+    unkept = KeyedScreen(["r", "1"])
+    comparing = Comparing(QUESTION, None, (1, 2, "ann"), keeps_texts=False)
+    assert comparing.run(unkept, plain, can_go_back=False) == Opinion(Choice.FIRST)
+    assert any("would not be kept" in line for line in unkept.pages[1]), "nobody types what nothing stores"
     assert edited("a" * 500, "b") == "a" * 500
     assert edited("ab", "up") == "ab"
+
+
+def test_what_is_typed_ahead_is_no_verdict() -> None:
+    """Nor is what was pasted behind a reason with its line end."""
+    screen = KeyedScreen(["r", "x", "enter", "1"])
+    Comparing(QUESTION, None, (1, 2, "ann")).run(screen, plain, can_go_back=False)
+    assert screen.forgotten == [0, 3]
 
 
 def test_stop_and_back() -> None:
@@ -72,9 +83,7 @@ def test_comparisons_are_counted() -> None:
     """From those on that were answered before; going back counts back, and not behind where this sitting began."""
     judge = judge_of()
     screen = KeyedScreen(["b", "1", "b", "b", "r", "x", "enter", "2", "1"])
-    judge.prepare = lambda done, whole: None  # type: ignore[method-assign]
-    judge._began = judge._done = 6
-    judge._whole, judge._screen = 40, screen
+    judge._ahead, judge._done, judge._screen = Ahead(40, 6, keeps_texts=True), 6, screen
     judge.compare(QUESTION)
     with pytest.raises(BackError):
         judge.compare(QUESTION.swapped)
