@@ -11,13 +11,12 @@ from shadowdiff.cli.evaluate import min_grade_option
 from shadowdiff.cli.gating import refusing_crossed
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
-from shadowdiff.errors import ConfigError
+from shadowdiff.cli.qrels import labels_of, labels_option
 from shadowdiff.nightly.settings import Strict
 
 if TYPE_CHECKING:
     from shadowdiff.evaluation.results import Evaluation
     from shadowdiff.nights import GateOutcome
-    from shadowdiff.records import Label
     from shadowdiff.runs import Run
 
 EPILOG = """\b
@@ -34,12 +33,7 @@ Measures: ndcg@K, mrr@K, p@K, recall@K, judged@K, map. Exit 1 where a rule does 
 @click.command("gate", epilog=EPILOG)
 @click.argument("run", metavar="RUN", default="latest")
 @click.option("--rule", "rules", multiple=True, required=True, metavar="RULE", help="What must hold; repeatable.")
-@click.option(
-    "--labels",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="TREC qrels (turn_id 0 entry_id grade) in place of the labels that are stored.",
-)
+@labels_option
 @min_grade_option
 @click.option(
     "--strict",
@@ -60,35 +54,17 @@ def command(invocation: Invocation, /, run: str, rules: tuple[str, ...], labels:
     """
     from shadowdiff.evaluation.evaluate import evaluate
     from shadowdiff.gates.labelled import depths, label_outcomes, parse_label_rules
-    from shadowdiff.store.labels import Labels
     from shadowdiff.store.prune import require_sessions
 
     read = parse_label_rules(rules)
     found, store = invocation.store.get(run), invocation.store
     require_sessions(found, store)
-    given = Labels(store).of_run(found.run_id) if labels is None else _labels_of(labels, found, invocation)
+    given = labels_of(found, invocation, labels)
     sessions = store.sessions(found.run_id)
     evaluation = evaluate(found, sessions, given, depths(read), min_grade=options["min_grade"])
     outcomes = label_outcomes(read, evaluation, Strict(options["strict"]))
     with refusing_crossed(outcomes):
         _write(found, evaluation, outcomes, options)
-
-
-def _labels_of(path: Path, run: Run, invocation: Invocation) -> list[Label]:
-    """What a qrels file says of the run's turns. Raises ConfigError where it says nothing of them."""
-    from shadowdiff.records import Label
-    from shadowdiff.sources.qrels import read_qrels
-
-    if not path.is_file():
-        raise ConfigError(f"no qrels at {path}")
-    sessions = invocation.store.sessions(run.run_id, with_pools=False)
-    orgs = {turn.turn.turn_id: replayed.session.org_id for replayed in sessions for turn in replayed.turns}
-    judged = [item for item in read_qrels(path) if item.turn_id in orgs]
-    if not judged:
-        raise ConfigError(
-            f"{path} judges no turn of run {run.run_id}; its turns are called like {next(iter(orgs), '–')!r}"
-        )
-    return [Label(orgs[item.turn_id], item.turn_id, item.entry_id, item.grade, path.name) for item in judged]
 
 
 def _write(run: Run, evaluation: Evaluation, outcomes: tuple[GateOutcome, ...], options: dict[str, Any]) -> None:

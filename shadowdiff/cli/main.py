@@ -25,6 +25,7 @@ COMMANDS = {
     "review": "shadowdiff.cli.review",
     "evaluate": "shadowdiff.cli.evaluate",
     "gate": "shadowdiff.cli.gate",
+    "pilot": "shadowdiff.cli.pilot",
     "nightly": "shadowdiff.cli.nightly",
     "history": "shadowdiff.cli.history",
     "compare": "shadowdiff.cli.compare",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from shadowdiff.errors import ConfigError
+from shadowdiff.errors import NothingToMeasureError
 from shadowdiff.evaluation.differences import Grouping, compared
 from shadowdiff.evaluation.measures import chosen_measures, measured
 from shadowdiff.evaluation.results import Evaluation, Kind, MeasureResult
@@ -32,7 +32,7 @@ def evaluate(
 
     `wanted`: the difference for which to say how many sessions would show it.
 
-    Raises ConfigError where there is nothing to measure, with what to do.
+    Raises NothingToMeasureError, with what to do.
     """
     counted = counted_turns(run.sides, sessions, labels)
     _require(run, counted)
@@ -52,7 +52,7 @@ def evaluate(
         others=tuple(sides[1:]),
         labels=sum(map(len, grades)),
         turns=len(turns),
-        sessions=grouping.sessions,
+        session_turns=tuple(map(int, grouping.turns)),
         irrelevant_turns=sum(not relevant_entries(turn, min_grade) for turn in turns),
         left_out=counted.left_out,
         measures=results,
@@ -65,20 +65,20 @@ def evaluate(
 
 
 def _require(run: Run, counted: CountedTurns) -> None:
-    """Raise ConfigError unless some turn can be measured, of the baseline and of another side."""
+    """Raise NothingToMeasureError unless some turn can be measured, of the baseline and of another side."""
     left_out = counted.left_out
     if not (counted.turns or left_out.unfinished_turns):
-        raise ConfigError(
+        raise NothingToMeasureError(
             f"run {run.run_id} has no label on any of its {left_out.unlabelled_turns:,} turns; label some in "
             "`shadowdiff review`, or load them with a bundle's qrels.txt"
         )
     if run.baseline.label in left_out.sides or len(counted.sides) < 2:
-        raise ConfigError(
+        raise NothingToMeasureError(
             f"run {run.run_id} has nothing to compare: side {left_out.sides[0]} ranked none of the labelled turns; "
             f"for the reason, see: shadowdiff show {run.run_id}"
         )
     if not counted.turns:
-        raise ConfigError(
+        raise NothingToMeasureError(
             f"run {run.run_id} has no labelled turn that every side ranked: on each of {left_out.unfinished_turns:,} "
             f"some side failed; ask again with: shadowdiff replay --resume {run.run_id} --retry-failed"
         )

@@ -54,7 +54,7 @@ NOTE_CELLS = 800
 def evaluation_json(evaluation: Evaluation, run: Run) -> str:
     """The document, with a line end; every unjudged entry stands in it."""
     counts = ("depths", "min_grade", "turns", "sessions", "labels", "irrelevant_turns", "left_out")
-    every = asdict(evaluation)
+    every = asdict(evaluation) | {"sessions": evaluation.sessions}
     document = {
         "schema": SCHEMA,
         "version": __version__,
@@ -75,20 +75,20 @@ def evaluation_json(evaluation: Evaluation, run: Run) -> str:
         "ceiling": every["ceiling"],
         "unjudged": every["unjudged"],
     }
-    return json.dumps(_rounded(document), indent=1) + "\n"
+    return json.dumps(rounded(document), indent=1) + "\n"
 
 
 def _measure(found: MeasureResult) -> dict[str, Any]:
     return {
         "measure": found.measure.name.lower(),
-        "means": {label: _estimate(mean) for label, mean in found.means.items()},
+        "means": {label: estimate_json(mean) for label, mean in found.means.items()},
         "differences": {label: _difference(item) for label, item in found.differences.items()},
     }
 
 
 def _difference(item: Difference) -> dict[str, Any]:
     return {
-        **_estimate(item.mean),
+        **estimate_json(item.mean),
         "p": None if item.test is None else item.test.p,
         "p_exact": None if item.test is None else item.test.is_exact,
         "p_holm": item.p_holm,
@@ -99,7 +99,8 @@ def _difference(item: Difference) -> dict[str, Any]:
     }
 
 
-def _estimate(found: Estimate) -> dict[str, Any]:
+def estimate_json(found: Estimate) -> dict[str, Any]:
+    """Mean and interval, null where there is none."""
     return {"mean": found.value, "ci95": None if found.low is None else [found.low, found.high]}
 
 
@@ -110,17 +111,17 @@ def _balance(found: Balance) -> dict[str, int]:
 def _segment(segment: Segment) -> dict[str, Any]:
     return {
         **asdict(segment),
-        "differences": {label: _estimate(found) for label, found in segment.differences.items()},
+        "differences": {label: estimate_json(found) for label, found in segment.differences.items()},
     }
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """The same with every fraction to as many places as the other documents have."""
     if isinstance(value, float):
         return round(value, JSON_PLACES)
     if isinstance(value, dict):
-        return {name: _rounded(item) for name, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value
+        return {name: rounded(item) for name, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def evaluation_markdown(evaluation: Evaluation, run: Run, most_unjudged: int) -> str:
@@ -139,20 +140,22 @@ def _head(evaluation: Evaluation, run: Run) -> Iterator[str]:
 
 def _tables(evaluation: Evaluation) -> Iterator[str]:
     for label in evaluation.others:
-        yield _table(*side_rows(evaluation, label))
+        yield markdown_table(*side_rows(evaluation, label))
     yield f"<sub>{markdown(HOW.format(a=evaluation.baseline) + '; ' + how_counted(evaluation), NOTE_CELLS)}</sub>"
 
 
 def _folded(evaluation: Evaluation, most: int) -> Iterator[str]:
     if evaluation.segments:
         note = f"<sub>{markdown(segment_note(evaluation), NOTE_CELLS)}</sub>"
-        yield _details(f"Segments, by {evaluation.headline.measure.name}", _table(*segment_rows(evaluation)), note)
+        yield _details(
+            f"Segments, by {evaluation.headline.measure.name}", markdown_table(*segment_rows(evaluation)), note
+        )
     ceiling = evaluation.ceiling
     if ceiling is not None:
         points = curve_points(ceiling) if ceiling.recall else []
         row = TableRow("recall", [Figure(number(ceiling.recall[at - 1])) for at in points])
-        curve = [_table([f"{at:,}" for at in points], [row])] if points else []
-        losses = _table(*loss_rows(ceiling))
+        curve = [markdown_table([f"{at:,}" for at in points], [row])] if points else []
+        losses = markdown_table(*loss_rows(ceiling))
         yield _details(
             "Retrieval's ceiling",
             *curve,
@@ -180,7 +183,8 @@ def _unjudged(evaluation: Evaluation, most: int) -> str:
     return "\n".join([*lines, "", *(f"<sub>{note}</sub>" for note in notes)])
 
 
-def _table(headings: list[str], rows: list[TableRow]) -> str:
+def markdown_table(headings: list[str], rows: list[TableRow]) -> str:
+    """The table of figures, whatever its texts hold."""
     cells = ([markdown(row.label, CELL), *(_cell(figure) for figure in row.figures)] for row in rows)
     return "\n".join(table(("", *map(markdown, headings)), cells))
 
