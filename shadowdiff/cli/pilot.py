@@ -183,8 +183,8 @@ def _drawn(invocation: Invocation, options: dict[str, Any]) -> tuple[RunConfig, 
         raise ConfigError(f"no sessions with a turn {describe_window(window)}; nothing to replay")
     if found.turns < options["queries"]:
         diagnostics.warning(
-            f"{found.turns:,} turns are all there are in {len(found.session_ids):,} sessions "
-            f"{describe_window(window)}, fewer than --queries {options['queries']:,}"
+            f"only {found.turns:,} turns in {len(found.session_ids):,} sessions {describe_window(window)}, fewer than "
+            f"--queries {options['queries']:,}; all of them are replayed"
         )
     config = RunConfig(
         **{name: options[name] for name in ("top_k", "pool")},

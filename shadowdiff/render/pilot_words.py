@@ -155,7 +155,7 @@ class _Words:
         yield from self._nearest()
         other = self._side(self._found.alternative)
         if other is not None:
-            less = f"less {self._a.label} {_signed(other.difference)}"
+            less = f"{other.label} less {self._a.label}: {_signed(other.difference)}"
             spared = _spared(other, self._a)
             yield (
                 f"{side_name(other)} is shown not to be worse by more than {self._pilot.margin:g} ({less}), {spared}: "
@@ -248,8 +248,15 @@ def _spared(side: PilotSide, than: PilotSide) -> str:
     parts = [_latency(side, than)]
     money, other = _money(side), _money(than)
     if money != other or not parts[0]:
-        parts.append(money if money == other else f"{money} instead of {other.removeprefix('for ')}")
+        parts.append(money if money == other else f"{money} instead of {_alike(other, money)}")
     return " and ".join(part for part in parts if part)
+
+
+def _alike(other: str, money: str) -> str:
+    """What another side costs, without what has been said of the one before: `for`, and `a month` where both have."""
+    of_month = " a month"
+    both = other.endswith(of_month) and money.endswith(of_month)
+    return other.removeprefix("for ").removesuffix(of_month if both else "")
 
 
 def _latency(side: PilotSide, than: PilotSide) -> str:

@@ -232,8 +232,8 @@ def _cost_notes(sides: Sequence[SideFacts], *, are_drawn: bool) -> Iterator[str]
         yield prices_note([(side.label, side.price) for side in charged if side.price is not None])
     if any(side.usd_per_month is not None for side in sides):
         turns = next(side.turns_per_month for side in sides if side.turns_per_month is not None)
-        asked = "those among which these were drawn" if are_drawn else "these"
-        yield f"per month: {turns:,.0f} turns, as often as {asked} were asked, none from the cache"
+        rate = "at the rate of all that these were drawn from" if are_drawn else "as often as these were asked"
+        yield f"per month: {turns:,.0f} turns, {rate}, none from the cache"
     for side in sides:
         if side.lacks_price:
             yield no_price_note(side.label, side.name)
