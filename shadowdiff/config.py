@@ -65,6 +65,7 @@ KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
         "min_score": "numbers",
     },
     "gate": {"rules": "texts", "strict": "strict"},
+    "judge": {"spec": "text"},
     "rerankers": {},
     "providers": {},
     "prices": {},
@@ -160,6 +161,8 @@ class Settings:
     """Spec or short name of the reranker that production runs; None: not said."""
     nightly: NightlySettings = field(default_factory=NightlySettings)
     gate: GateSettings = field(default_factory=GateSettings)
+    judge: str | None = None
+    """Spec of the judge where the command line names none."""
     cache: Path | None = None
     """Where what can be made again is kept for the next command; None: nowhere."""
     file: Path | None = None
@@ -196,6 +199,7 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] = os.
         production=replay.get("production"),
         nightly=nightly_settings(document.get("nightly", {}), path.parent if path else Path()),
         gate=gate_settings(document.get("gate", {})),
+        judge=document.get("judge", {}).get("spec"),
         file=path,
     )
 

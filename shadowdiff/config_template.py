@@ -51,7 +51,7 @@ def configuration(filled: Filled | None = None) -> str:
     filled = filled or Filled()
     ours = (_head(), _database(filled), _store(), _source(filled), _privacy(), _replay(filled), _rerankers())
     nights = (_tabled("nightly", NIGHTLY), _tabled("gate", GATE))
-    sections = (*ours, *nights, _providers(), _prices())
+    sections = (*ours, *nights, _judge(), _providers(), _prices())
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
 
 
@@ -290,6 +290,12 @@ def _providers() -> Iterator[str]:
     first, *settings = _tabled("providers.cohere", PROVIDER)
     yield f"#{first}"
     yield from settings
+
+
+def _judge() -> Iterator[str]:
+    yield "[judge]"
+    yield from _prose("Who compares two sides' lists for `shadowdiff judge`, without knowing whose they are.")
+    yield from _unset("spec", "bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0")
 
 
 def _prices() -> Iterator[str]:

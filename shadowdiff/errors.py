@@ -63,7 +63,7 @@ class SpecError(ConfigError):
 
 
 class NothingToMeasureError(ConfigError):
-    """A run has no labelled turn on which its sides can be compared."""
+    """Runs have no labelled turn on which their sides can be compared."""
 
 
 class HeldError(ConfigError):

@@ -80,7 +80,7 @@ def figures(night: Night, run: Run | None) -> NightFigures:
 def run_figures(run: Run) -> NightFigures:
     """A run's figures as if it were a night of its own, named after it."""
     sides = tuple((side.label, side.name, side.fingerprint) for side in run.sides)
-    found = NightFigures(run.run_id, run.run_id, run.started_at, sides, setting=_setting(run))
+    found = NightFigures(run.run_id, run.run_id, run.started_at, sides, setting=setting_of(run))
     if run.summary is None:
         return found
     return replace(_with_summary(found, run.summary), cut_short=run.status is RunStatus.INTERRUPTED)
@@ -181,7 +181,8 @@ def _floor(name: str, values: Sequence[float]) -> float:
     return FLOOR_OF_P95 * median(values) if kind == "p95_seconds" else FLOORS[kind]
 
 
-def _setting(run: Run) -> str:
+def setting_of(run: Run) -> str:
+    """What a run counts: top K, the pools, and the scores that its sides must reach."""
     config = run.config
     parts = [f"top {config.top_k} of {config.pool_from.value} pools of up to {config.pool}"]
     return ", ".join([*parts, *(_threshold(side) for side in run.sides if side.min_score is not None)])

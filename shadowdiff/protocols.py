@@ -343,7 +343,7 @@ class PreparesEntries(Protocol):
 
 @runtime_checkable
 class Checkable(Protocol):
-    """A reranker that can say how it stands before it is used: credentials, reachability, quotas."""
+    """A reranker or judge that can say how it stands before it is used: credentials, reachability, quotas."""
 
     def check(self, online: bool) -> Iterable[Finding]:
         """What `shadowdiff doctor` should print of it. Opens no connection, and so spends nothing, unless `online`."""

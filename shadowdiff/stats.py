@@ -129,6 +129,22 @@ def wilson_interval(successes: int, trials: int, *, confidence: float = 0.95) ->
     return Interval(share, max(0.0, min(center - reach, share)), min(1.0, max(center + reach, share)))
 
 
+def difference_interval(one: tuple[int, int], other: tuple[int, int], *, confidence: float = 0.95) -> Interval:
+    """One share less another of other trials, each as (successes, trials), with its hybrid score interval.
+
+    Newcombe 1998, method 10: from the Wilson intervals of both. Raises ValueError where `wilson_interval` does, or
+    where a share is of no trials.
+    """
+    if not one[1] or not other[1]:
+        raise ValueError("no difference of a share of no trials")
+    (p, p_low, p_high), (q, q_low, q_high) = (
+        tuple(end or 0.0 for end in wilson_interval(*share, confidence=confidence)) for share in (one, other)
+    )
+    below = sqrt((p - p_low) ** 2 + (q_high - q) ** 2)
+    above = sqrt((p_high - p) ** 2 + (q - q_low) ** 2)
+    return Interval(p - q, p - q - below, p - q + above)
+
+
 def _resampled(
     tops: NDArray[np.float64], bottoms: NDArray[np.float64], resamples: int, seed: int
 ) -> NDArray[np.float64]:

@@ -61,6 +61,11 @@ class Terminal:
         """Type."""
         self.child.send(keys)
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the window another size, and tell the command."""
+        self.screen.resize(rows, columns)
+        self.child.setwinsize(rows, columns)
+
     def wait(self) -> int:
         """Until the command has ended; its exit code, or the negative number of the signal that ended it."""
         while self._take():
@@ -70,10 +75,10 @@ class Terminal:
         return code
 
     def is_restored(self) -> bool:
-        """Whether the terminal is as it was: its settings, its screen, its cursor, no mouse reports."""
+        """Whether the terminal is as it was: its settings, its screen, its cursor, its line breaks, no mouse."""
         if termios.tcgetattr(self.child.child_fd) != self._before:
             return False
-        modes = (*((mode, "l") for mode in ON_AND_OFF), ("25", "h"))
+        modes = (*((mode, "l") for mode in ON_AND_OFF), ("25", "h"), ("7", "h"))
         return all(self._last(mode) in ("", as_it_was) for mode, as_it_was in modes)
 
     def _last(self, mode: str) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
-from shadowdiff.runs import RunStatus
+from shadowdiff.cli.when import When
+
+if TYPE_CHECKING:
+    from shadowdiff.evaluation.runs import EvaluatedRuns
 
 EPILOG = """\b
 Examples:
   shadowdiff evaluate latest
   shadowdiff evaluate 20261120-0214 -k 10 -k 5 --min-grade 2
+  shadowdiff evaluate --since 7d
   shadowdiff evaluate latest --detect 0.02 --format markdown -o comment.md
   shadowdiff evaluate latest --unjudged 0 --format json -o evaluation.json
 
@@ -29,10 +34,19 @@ min_grade_option = click.option(
     show_default=True,
     help="Relevant from this grade on, for all measures but nDCG, whose gain is the grade.",
 )
+since_option = click.option(
+    "--since",
+    type=When(),
+    metavar="7d|DATE",
+    help="All runs that started since then and have RUN's sides and setting, RUN being the newest of them by default; "
+    "a session counts once, from its newest run.",
+)
+run_argument = click.argument("run", metavar="[RUN]", default=None, required=False)
 
 
 @click.command("evaluate", epilog=EPILOG)
-@click.argument("run", metavar="RUN", default="latest")
+@run_argument
+@since_option
 @click.option(
     "-k",
     "--depth",
@@ -65,7 +79,8 @@ min_grade_option = click.option(
 def command(
     invocation: Invocation,
     /,
-    run: str,
+    run: str | None,
+    since: datetime | None,
     depths: tuple[int, ...],
     kind: str,
     output: Path | None,
@@ -73,36 +88,46 @@ def command(
 ) -> None:
     """Say which side of a stored run is better on its labelled turns, and how sure that is.
 
-    RUN is a run's id, the beginning of one, or `latest`. Every side is measured (nDCG, MRR, precision, recall, MAP)
-    and held against the baseline: 95% intervals and permutation tests over whole sessions, corrected for the number
-    of measures. Whole rankings are stored, so K may be more than the run's top K.
+    RUN is a run's id, the beginning of one, or `latest`, which is the default. Every side is measured (nDCG, MRR,
+    precision, recall, MAP) and held against the baseline: 95% intervals and permutation tests over whole sessions,
+    corrected for the number of measures. Whole rankings are stored, so K may be more than the run's top K.
     """
-    from shadowdiff import diagnostics
     from shadowdiff.evaluation.evaluate import evaluate
+    from shadowdiff.render.evaluated import runs_named
     from shadowdiff.render.evaluation import evaluation_lines
     from shadowdiff.render.evaluation_documents import evaluation_json, evaluation_markdown
     from shadowdiff.render.lines import painter
+    from shadowdiff.replay.evaluated import replayed_sessions
     from shadowdiff.store.labels import Labels
-    from shadowdiff.store.prune import require_sessions
 
-    store = invocation.store
-    found = store.get(run)
-    require_sessions(found, store)
-    if found.status is not RunStatus.DONE:
-        done, planned = store.progress(found.run_id)
-        diagnostics.warning(f"run {found.run_id} is not finished: {done:,} of {planned:,} sessions are evaluated")
-    labels = Labels(store).of_run(found.run_id)
-    chosen = tuple(dict.fromkeys(depths)) or (found.config.top_k,)
+    store, runs = invocation.store, asked_runs(invocation, run, since)
     evaluation = evaluate(
-        found, store.sessions(found.run_id), labels, chosen, min_grade=options["min_grade"], wanted=options["detect"]
+        runs.run,
+        replayed_sessions(runs, store),
+        Labels(store).of_runs(runs.run_ids),
+        tuple(dict.fromkeys(depths)) or (runs.run.config.top_k,),
+        min_grade=options["min_grade"],
+        wanted=options["detect"],
+        named=runs_named(runs) if since else "",
     )
     with opened(output) as out:
         if kind == "json":
-            out.write(evaluation_json(evaluation, found))
+            out.write(evaluation_json(evaluation, runs))
             return
         if kind == "markdown":
-            out.write(evaluation_markdown(evaluation, found, options["unjudged"]))
+            out.write(evaluation_markdown(evaluation, runs, options["unjudged"]))
             return
         paint = painter(color=colored(options["color"], out))
-        for line in evaluation_lines(evaluation, found, options["width"] or width_of(out), options["unjudged"]):
+        for line in evaluation_lines(evaluation, runs, options["width"] or width_of(out), options["unjudged"]):
             out.write(f"{paint(line)}\n")
+
+
+def asked_runs(invocation: Invocation, run: str | None, since: datetime | None) -> EvaluatedRuns:
+    """The runs that `run_argument` and `since_option` mean. Warns of unfinished ones. Raises ConfigError."""
+    from shadowdiff import diagnostics
+    from shadowdiff.replay.evaluated import runs_to_evaluate
+
+    found = runs_to_evaluate(invocation.store, run, since)
+    for run_id, (done, planned) in found.unfinished.items():
+        diagnostics.warning(f"run {run_id} is not finished: {done:,} of {planned:,} sessions are evaluated")
+    return found

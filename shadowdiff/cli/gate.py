@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from shadowdiff.cli.evaluate import min_grade_option
+from shadowdiff.cli.evaluate import asked_runs, min_grade_option, run_argument, since_option
 from shadowdiff.cli.gating import refusing_crossed
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
@@ -16,6 +18,7 @@ from shadowdiff.nightly.settings import Strict
 
 if TYPE_CHECKING:
     from shadowdiff.evaluation.results import Evaluation
+    from shadowdiff.evaluation.runs import EvaluatedRuns
     from shadowdiff.nights import GateOutcome
     from shadowdiff.runs import Run
 
@@ -23,6 +26,7 @@ EPILOG = """\b
 Examples:
   shadowdiff gate latest --rule "ndcg@5.B >= ndcg@5.A - 0.01"
   shadowdiff gate latest --labels qrels.txt --rule "recall@10.B >= 0.8" --rule "map.B >= map.A"
+  shadowdiff gate --since 7d --rule "ndcg@10.B >= ndcg@10.A - 0.01"
   shadowdiff gate latest --rule "ndcg@10.B >= ndcg@10.A - 0.02" --format junit -o gate.xml
 
 \b
@@ -31,7 +35,8 @@ Measures: ndcg@K, mrr@K, p@K, recall@K, judged@K, map. Exit 1 where a rule does 
 
 
 @click.command("gate", epilog=EPILOG)
-@click.argument("run", metavar="RUN", default="latest")
+@run_argument
+@since_option
 @click.option("--rule", "rules", multiple=True, required=True, metavar="RULE", help="What must hold; repeatable.")
 @labels_option
 @min_grade_option
@@ -45,29 +50,45 @@ Measures: ndcg@K, mrr@K, p@K, recall@K, judged@K, map. Exit 1 where a rule does 
 @kind_option("terminal", "json", "junit")
 @place_options
 @click.pass_obj
-def command(invocation: Invocation, /, run: str, rules: tuple[str, ...], labels: Path | None, **options: Any) -> None:
+def command(
+    invocation: Invocation,
+    /,
+    run: str | None,
+    since: datetime | None,
+    rules: tuple[str, ...],
+    labels: Path | None,
+    **options: Any,
+) -> None:
     """Exit 1 unless a stored run keeps to rules over its labelled turns.
 
-    RUN is a run's id, the beginning of one, or `latest`. A rule that holds a side against the baseline is judged on
-    their difference over the same turns: that B is not worse by more than the margin counts as shown only where the
-    whole 95% interval over sessions says so.
+    RUN is a run's id, the beginning of one, or `latest`, which is the default. A rule that holds a side against the
+    baseline is judged on their difference over the same turns: that B is not worse by more than the margin counts as
+    shown only where the whole 95% interval over sessions says so.
     """
     from shadowdiff.evaluation.evaluate import evaluate
     from shadowdiff.gates.labelled import depths, label_outcomes, parse_label_rules
-    from shadowdiff.store.prune import require_sessions
+    from shadowdiff.render.evaluated import runs_named
+    from shadowdiff.replay.evaluated import replayed_sessions
 
     read = parse_label_rules(rules)
-    found, store = invocation.store.get(run), invocation.store
-    require_sessions(found, store)
-    given = labels_of(found, invocation, labels)
-    sessions = store.sessions(found.run_id)
-    evaluation = evaluate(found, sessions, given, depths(read), min_grade=options["min_grade"])
+    store, runs = invocation.store, asked_runs(invocation, run, since)
+    given = labels_of(runs, invocation, labels)
+    evaluation = evaluate(
+        runs.run,
+        replayed_sessions(runs, store),
+        given,
+        depths(read),
+        min_grade=options["min_grade"],
+        named=runs_named(runs) if since else "",
+    )
     outcomes = label_outcomes(read, evaluation, Strict(options["strict"]))
     with refusing_crossed(outcomes):
-        _write(found, evaluation, outcomes, options)
+        _write(runs, evaluation, outcomes, options)
 
 
-def _write(run: Run, evaluation: Evaluation, outcomes: tuple[GateOutcome, ...], options: dict[str, Any]) -> None:
+def _write(
+    runs: EvaluatedRuns, evaluation: Evaluation, outcomes: tuple[GateOutcome, ...], options: dict[str, Any]
+) -> None:
     from shadowdiff.nights import Surroundings
     from shadowdiff.render.junit import JunitRenderer
     from shadowdiff.render.label_gates import label_gate_json, label_gate_lines
@@ -76,10 +97,15 @@ def _write(run: Run, evaluation: Evaluation, outcomes: tuple[GateOutcome, ...], 
     counts = evaluation.turns, evaluation.sessions
     with opened(options["output"]) as out:
         if options["kind"] == "junit":
-            JunitRenderer(Surroundings(gates=outcomes)).render(run, (), out)
+            JunitRenderer(Surroundings(gates=outcomes)).render(_as_one(runs), (), out)
         elif options["kind"] == "json":
-            out.write(label_gate_json(run, counts, outcomes))
+            out.write(label_gate_json(runs, counts, outcomes))
         else:
             paint = painter(color=colored(options["color"], out))
-            for line in label_gate_lines(run, counts, outcomes, options["width"] or width_of(out)):
+            for line in label_gate_lines(runs, counts, outcomes, options["width"] or width_of(out)):
                 out.write(paint(line) + "\n")
+
+
+def _as_one(runs: EvaluatedRuns) -> Run:
+    """For a renderer of one run: several have its sides, and neither its id nor its summary."""
+    return runs.run if runs.since is None else replace(runs.run, run_id=" ".join(runs.run_ids), summary=None)

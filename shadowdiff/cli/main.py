@@ -30,6 +30,7 @@ COMMANDS = {
     "history": "shadowdiff.cli.history",
     "compare": "shadowdiff.cli.compare",
     "bless": "shadowdiff.cli.bless",
+    "judge": "shadowdiff.cli.judge",
     "load": "shadowdiff.cli.load",
     "export": "shadowdiff.cli.export",
     "optimize": "shadowdiff.cli.optimize",

@@ -16,7 +16,7 @@ from shadowdiff.cli.carrying import (
     refuse_too_many_failures,
     replay_sessions,
 )
-from shadowdiff.cli.evaluate import min_grade_option
+from shadowdiff.cli.evaluate import asked_runs, min_grade_option
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import (
     OutputOptions,
@@ -34,6 +34,7 @@ from shadowdiff.cli.when import When, require_order
 from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
+    from shadowdiff.evaluation.runs import EvaluatedRuns
     from shadowdiff.pilot.results import Pilot
     from shadowdiff.runs import Run, RunConfig
 
@@ -126,34 +127,29 @@ def command(invocation: Invocation, /, stored: str | None, labels: Path | None, 
         _dry_run(invocation, options)
         return
     require_writable(options["output"])
-    run = _stored(invocation, stored, options) if stored else _replayed(invocation, options)
-    _write(run, _pilot(invocation, run, labels, options), options)
+    runs = _stored(invocation, stored, options) if stored else _replayed(invocation, options)
+    run = summed(runs.run, invocation.store)
+    _write(run, _pilot(invocation, replace(runs, run=run), labels, options), options)
     if not stored:
         refuse_cap(run, options["max_usd"], invocation)
         refuse_too_many_failures(run, options["max_failures"])
 
 
-def _stored(invocation: Invocation, name: str, options: dict[str, Any]) -> Run:
+def _stored(invocation: Invocation, name: str, options: dict[str, Any]) -> EvaluatedRuns:
     """A run that there is. Raises ConfigError on options that ask for another."""
-    from shadowdiff import diagnostics
-    from shadowdiff.runs import RunStatus
-    from shadowdiff.store.prune import require_sessions
-
     if any(options[option] for option in OF_A_NEW_RUN):
         raise ConfigError("--run replays nothing: leave out -A, -B, --since, --until, --org and --dry-run")
-    run = invocation.store.get(name)
-    require_sessions(run, invocation.store)
-    if run.status is not RunStatus.DONE:
-        done, planned = invocation.store.progress(run.run_id)
-        diagnostics.warning(f"run {run.run_id} is not finished: {done:,} of {planned:,} sessions count")
-    return summed(run, invocation.store)
+    return asked_runs(invocation, name, None)
 
 
-def _replayed(invocation: Invocation, options: dict[str, Any]) -> Run:
+def _replayed(invocation: Invocation, options: dict[str, Any]) -> EvaluatedRuns:
+    from shadowdiff.replay.evaluated import runs_to_evaluate
+
     how = {name: options[name] for name in ("no_cache", "latency_turns", "max_usd")}
     config, session_ids = _drawn(invocation, options)
     sides = named_sides(invocation, options["baseline"], options["others"])
-    return replay_sessions(invocation, sides, config, session_ids, **how)
+    run = replay_sessions(invocation, sides, config, session_ids, **how)
+    return replace(runs_to_evaluate(invocation.store, run.run_id), run=run)
 
 
 def _dry_run(invocation: Invocation, options: dict[str, Any]) -> None:
@@ -196,18 +192,20 @@ def _drawn(invocation: Invocation, options: dict[str, Any]) -> tuple[RunConfig, 
     return config, found.session_ids
 
 
-def _pilot(invocation: Invocation, run: Run, labels: Path | None, options: dict[str, Any]) -> Pilot:
+def _pilot(invocation: Invocation, runs: EvaluatedRuns, labels: Path | None, options: dict[str, Any]) -> Pilot:
     from shadowdiff.errors import NothingToMeasureError
     from shadowdiff.evaluation.evaluate import evaluate
     from shadowdiff.pilot.report import pilot_of
+    from shadowdiff.replay.evaluated import replayed_sessions
 
-    given = labels_of(run, invocation, labels)
-    turns = len({(label.org_id, label.turn_id) for label in given})
+    run, turns = runs.run, 0
     asked = {name: options[name] for name in ("ndcg_at", "recall_at", "margin")}
     depths = tuple(dict.fromkeys((options["ndcg_at"], options["recall_at"])))
     how = {"min_grade": options["min_grade"], "wanted": options["margin"] or SMALL_DIFFERENCE}
     try:
-        evaluation = evaluate(run, invocation.store.sessions(run.run_id), given, depths, **how) if given else None
+        given = labels_of(runs, invocation, labels)
+        turns = len({(label.org_id, label.turn_id) for label in given})
+        evaluation = evaluate(run, replayed_sessions(runs, invocation.store), given, depths, **how) if given else None
     except NothingToMeasureError as error:
         return pilot_of(run, None, labelled_turns=turns, why_not=str(error), **asked)
     return pilot_of(run, evaluation, labelled_turns=turns, **asked)

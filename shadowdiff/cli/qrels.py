@@ -1,4 +1,4 @@
-"""Labels of a run for a command that measures: those that are stored, or a file's in their place."""
+"""Labels of runs for a command that measures: those that are stored, or a file's in their place."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shadowdiff.errors import ConfigError
+from shadowdiff.errors import ConfigError, NothingToMeasureError
 
 if TYPE_CHECKING:
     from shadowdiff.cli.invocation import Invocation
+    from shadowdiff.evaluation.runs import EvaluatedRuns
     from shadowdiff.records import Label
-    from shadowdiff.runs import Run
 
 labels_option = click.option(
     "--labels",
@@ -22,14 +22,14 @@ labels_option = click.option(
 )
 
 
-def labels_of(run: Run, invocation: Invocation, path: Path | None) -> list[Label]:
-    """What is stored of the run's turns, or what a qrels file says of them.
+def labels_of(runs: EvaluatedRuns, invocation: Invocation, path: Path | None) -> list[Label]:
+    """What is stored of the runs' turns, or what a qrels file says of them.
 
-    Raises ConfigError where the file says nothing of them, StoreError.
+    Raises NothingToMeasureError where the file says nothing of them, ConfigError where there is none, StoreError.
     """
     from shadowdiff.store.labels import Labels
 
-    return Labels(invocation.store).of_run(run.run_id) if path is None else _read(path, run, invocation)
+    return Labels(invocation.store).of_runs(runs.run_ids) if path is None else _read(path, runs, invocation)
 
 
 def require_qrels(path: Path | None) -> None:
@@ -38,16 +38,18 @@ def require_qrels(path: Path | None) -> None:
         raise ConfigError(f"no qrels at {path}")
 
 
-def _read(path: Path, run: Run, invocation: Invocation) -> list[Label]:
+def _read(path: Path, runs: EvaluatedRuns, invocation: Invocation) -> list[Label]:
     from shadowdiff.records import Label
+    from shadowdiff.render.evaluated import runs_named
+    from shadowdiff.replay.evaluated import replayed_sessions
     from shadowdiff.sources.qrels import read_qrels
 
     require_qrels(path)
-    sessions = invocation.store.sessions(run.run_id, with_pools=False)
+    sessions = replayed_sessions(runs, invocation.store, with_pools=False)
     orgs = {turn.turn.turn_id: replayed.session.org_id for replayed in sessions for turn in replayed.turns}
     judged = [item for item in read_qrels(path) if item.turn_id in orgs]
     if not judged:
-        raise ConfigError(
-            f"{path} judges no turn of run {run.run_id}; its turns are called like {next(iter(orgs), '–')!r}"
+        raise NothingToMeasureError(
+            f"{path} judges no turn of {runs_named(runs)}; turns are called like {next(iter(orgs), '–')!r}"
         )
     return [Label(orgs[item.turn_id], item.turn_id, item.entry_id, item.grade, path.name) for item in judged]

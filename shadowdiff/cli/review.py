@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from shadowdiff.cli.author import author_option, user_name
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import OutputOptions, summed, with_texts, write_run
 from shadowdiff.errors import ConfigError, StoreError
+from shadowdiff.terminal_screen import end_as, require_terminal
 
 if TYPE_CHECKING:
     from shadowdiff.review.app import ReviewApp
@@ -32,21 +31,21 @@ Labels and comments are stored at once, in the store; other commands read them f
 
 @click.command("review", epilog=EPILOG)
 @click.argument("run", metavar="RUN", default="latest")
-@click.option("--author", metavar="NAME", help="Who labels and comments; default: your user name.")
+@author_option("labels and comments")
 @click.pass_obj
 def command(invocation: Invocation, /, run: str, author: str | None) -> None:
     """Walk a stored run in the terminal: its sessions, most different first, turn by turn, entry by entry.
 
     RUN is a run's id, the beginning of one, or `latest`. Needs the extra `tui`.
     """
-    _refuse_without_terminal()
+    require_terminal("review", "shadowdiff show RUN --only-changed --sort contrast")
     _refuse_without_textual()
     from tempfile import TemporaryDirectory
 
     from shadowdiff import diagnostics
     from shadowdiff.store.prune import require_sessions
 
-    who = author or _user()
+    who = author or user_name()
     invocation.is_patient = False
     found = invocation.store.get(run)
     require_sessions(found, invocation.store)
@@ -100,21 +99,11 @@ def _finish(app: ReviewApp) -> None:
         diagnostics.warning(f"not stored: {what}")
     if app.failure is not None:
         raise app.failure
-    if app.signal is signal.SIGINT:
-        raise KeyboardInterrupt
     if app.signal is not None:
-        signal.signal(app.signal, signal.SIG_DFL)
-        os.kill(os.getpid(), app.signal)
+        end_as(app.signal)
     if app.lost:
         lost = "1 label or comment is" if len(app.lost) == 1 else f"{len(app.lost)} labels and comments are"
         raise StoreError(f"{lost} not stored: {app.reason or 'the database did not answer in time'}")
-
-
-def _refuse_without_terminal() -> None:
-    if os.environ.get("TERM") == "dumb" or not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise ConfigError(
-            "review needs a terminal to draw on; in a pipe, use: shadowdiff show RUN --only-changed --sort contrast"
-        )
 
 
 def _refuse_without_textual() -> None:
@@ -122,12 +111,3 @@ def _refuse_without_textual() -> None:
 
     if find_spec("textual") is None:
         raise ConfigError("review draws with textual, which is not installed: pip install 'shadowdiff[tui]'")
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError) as error:
-        raise ConfigError("this system does not say who you are; name yourself with: --author NAME") from error

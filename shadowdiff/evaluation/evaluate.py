@@ -27,15 +27,17 @@ def evaluate(
     *,
     min_grade: int = 1,
     wanted: float = 0.01,
+    named: str = "",
 ) -> Evaluation:
     """Measure every side at these depths, of which the first is the one that segments and losses are told at.
 
     `wanted`: the difference for which to say how many sessions would show it.
+    `named`: what errors call the runs, where the sessions are of several with the sides of `run`.
 
     Raises NothingToMeasureError, with what to do.
     """
     counted = counted_turns(run.sides, sessions, labels)
-    _require(run, counted)
+    _require(run, counted, named)
     turns, sides = counted.turns, counted.sides
     grades = [turn.grades for turn in turns]
     measures = chosen_measures(depths)
@@ -64,23 +66,23 @@ def evaluate(
     )
 
 
-def _require(run: Run, counted: CountedTurns) -> None:
+def _require(run: Run, counted: CountedTurns, named: str) -> None:
     """Raise NothingToMeasureError unless some turn can be measured, of the baseline and of another side."""
-    left_out = counted.left_out
+    left_out, what, name = counted.left_out, named or f"run {run.run_id}", "RUN" if named else run.run_id
     if not (counted.turns or left_out.unfinished_turns):
         raise NothingToMeasureError(
-            f"run {run.run_id} has no label on any of its {left_out.unlabelled_turns:,} turns; label some in "
+            f"no label on any of the {left_out.unlabelled_turns:,} turns of {what}; label some in "
             "`shadowdiff review`, or load them with a bundle's qrels.txt"
         )
     if run.baseline.label in left_out.sides or len(counted.sides) < 2:
         raise NothingToMeasureError(
-            f"run {run.run_id} has nothing to compare: side {left_out.sides[0]} ranked none of the labelled turns; "
-            f"for the reason, see: shadowdiff show {run.run_id}"
+            f"nothing to compare in {what}: side {left_out.sides[0]} ranked none of the labelled turns; "
+            f"for the reason, see: shadowdiff show {name}"
         )
     if not counted.turns:
         raise NothingToMeasureError(
-            f"run {run.run_id} has no labelled turn that every side ranked: on each of {left_out.unfinished_turns:,} "
-            f"some side failed; ask again with: shadowdiff replay --resume {run.run_id} --retry-failed"
+            f"no labelled turn of {what} that every side ranked: on each of {left_out.unfinished_turns:,} "
+            f"some side failed; ask again with: shadowdiff replay --resume {name} --retry-failed"
         )
 
 

@@ -71,7 +71,7 @@ class Segment:
     """Some of the turns, by what they have in common."""
 
     dimension: str
-    """`org`, `turn`, `query length`, or a tag of the sessions."""
+    """`org`, `turn`, `query length`, `language`, or a tag of the sessions: `tag plan`."""
     value: str
     turns: int
     sessions: int

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from shadowdiff.evaluation.differences import Grouping
+from shadowdiff.evaluation.languages import TAGS, languages, tag_values
 from shadowdiff.evaluation.results import Segment
 from shadowdiff.evaluation.turns import LabelledTurn
 from shadowdiff.runs import Estimate
@@ -29,8 +30,9 @@ def segments(
     one value says nothing that the whole does not.
     """
     by_dimension: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    spoken = languages(turn.session for turn in turns)
     for at, turn in enumerate(turns):
-        for dimension, value in _places(turn):
+        for dimension, value in _places(turn, spoken.get(turn.session.session_id, ())):
             by_dimension[dimension][value].append(at)
     skipped = tuple(name for name, found in by_dimension.items() if len(found) > MOST_VALUES)
     parts = [
@@ -42,14 +44,14 @@ def segments(
     return tuple(sorted(parts, key=lambda part: not part.worse)), skipped
 
 
-def _places(turn: LabelledTurn) -> Iterator[tuple[str, str]]:
-    """Dimension and value of every segment that the turn is in."""
+def _places(turn: LabelledTurn, spoken: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Dimension and value of every segment that the turn is in; `spoken`: languages of its session."""
     yield "org", turn.session.org_id
     yield "turn", "first" if turn.position == 1 else "follow-up"
     yield "query length", next((name for most, name in LENGTHS if len(turn.query) <= most), LONGEST)
+    yield from (("language", name) for name in spoken)
     for tag, value in turn.session.tags.items():
-        for item in dict.fromkeys(map(str, value)) if isinstance(value, list) else [str(value)]:
-            yield f"tag {tag}", item
+        yield from ((f"tag {tag}", item) for item in tag_values(value) if tag not in TAGS)
 
 
 def _taken(values: Mapping[str, Sequence[float]], places: Sequence[int]) -> dict[str, list[float]]:

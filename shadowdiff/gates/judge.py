@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import isfinite
 
+from shadowdiff.gates.reader import Comparison
 from shadowdiff.gates.readings import NO_NOISE, Reading
-from shadowdiff.gates.rules import NOISE, Comparison, Rule
+from shadowdiff.gates.rules import NOISE, Rule
 from shadowdiff.nightly.settings import Strict
 from shadowdiff.nights import GateOutcome
 from shadowdiff.runs import Estimate, Run, RunStatus

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
 
-from shadowdiff.errors import ConfigError
 from shadowdiff.evaluation.results import Evaluation, Kind, Measure, MeasureResult
 from shadowdiff.gates.judge import bad_end
-from shadowdiff.gates.rules import Comparison
+from shadowdiff.gates.reader import Comparison, RuleReader, problem
 from shadowdiff.nightly.settings import Strict
 from shadowdiff.nights import GateOutcome
 from shadowdiff.runs import Estimate
@@ -29,11 +28,10 @@ TURNED = {
     Comparison.BELOW: Comparison.ABOVE,
     Comparison.ABOVE: Comparison.BELOW,
 }
-_SPACE = re.compile(r"\s*")
+ORIGIN = "--rule"
 _NAME = re.compile(r"[A-Za-z]+")
 _DEPTH = re.compile(r"@([1-9][0-9]{0,5})")
 _SIDE = re.compile(r"\.([A-Za-z])\b")
-_SIGN = re.compile(r"<=|>=|<|>")
 _SHIFT = re.compile(r"[+-]")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?|\.[0-9]+")
 
@@ -69,17 +67,18 @@ def parse_label_rule(text: str) -> LabelRule:
 
     Raises ConfigError, which says what was expected where.
     """
-    reader = _Reader(text)
-    term = reader.term()
-    comparison = Comparison(reader.take(_SIGN, "<=, <, >= or >")[0])
+    reader = RuleReader(text, ORIGIN)
+    term = _term(reader, "a measure of a side, such as ndcg@10.B")
+    comparison = reader.comparison()
     if reader.sees(_NUMBER):
-        return reader.ended(LabelRule(text.strip(), term, comparison, reader.number()))
-    against = reader.term("a number, or the same measure of another side")
-    if against.measure != term.measure or against.side == term.side:
-        raise reader.problem(f"expected {term.measure.name.lower()} of another side, found {against.name}")
-    shift = reader.take(_SHIFT, "")[0] if reader.sees(_SHIFT) else ""
-    limit = reader.number() if shift else 0.0
-    return reader.ended(LabelRule(text.strip(), term, comparison, -limit if shift == "-" else limit, against))
+        rule = LabelRule(text.strip(), term, comparison, _number(reader))
+    else:
+        against = _against(reader, term)
+        shift = reader.take(_SHIFT, "+ or -") if reader.sees(_SHIFT) else ""
+        limit = _number(reader) if shift else 0.0
+        rule = LabelRule(text.strip(), term, comparison, -limit if shift == "-" else limit, against)
+    reader.end()
+    return rule
 
 
 def parse_label_rules(texts: Iterable[str]) -> tuple[LabelRule, ...]:
@@ -122,7 +121,7 @@ def _subject(rule: LabelRule, result: MeasureResult, evaluation: Evaluation) -> 
         return rule.term.name, _mean(rule, rule.term, result), rule.comparison, rule.limit
     terms = {rule.term.side: rule.term, rule.against.side: rule.against}
     if evaluation.baseline not in terms:
-        raise _problem(rule.text, f"differences are to the baseline: name {evaluation.baseline} on one side")
+        raise problem(ORIGIN, rule.text, f"differences are to the baseline: name {evaluation.baseline} on one side")
     is_turned = rule.term.side == evaluation.baseline
     first, second = (rule.against, rule.term) if is_turned else (rule.term, rule.against)
     _mean(rule, first, result)
@@ -136,65 +135,34 @@ def _subject(rule: LabelRule, result: MeasureResult, evaluation: Evaluation) -> 
 def _mean(rule: LabelRule, term: Term, result: MeasureResult) -> Estimate:
     if term.side not in result.means:
         known = ", ".join(result.means)
-        raise _problem(rule.text, f"side {term.side} has no measured turns; measured: {known}")
+        raise problem(ORIGIN, rule.text, f"side {term.side} has no measured turns; measured: {known}")
     return result.means[term.side]
 
 
-class _Reader:
-    """A rule, piece by piece."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
-
-    def sees(self, pattern: re.Pattern[str]) -> bool:
-        """Whether such a piece comes next."""
-        self._at = self._past_space()
-        return pattern.match(self._text, self._at) is not None
-
-    def take(self, pattern: re.Pattern[str], wanted: str) -> re.Match[str]:
-        """The next piece, which must be such a one."""
-        self._at = self._past_space()
-        found = pattern.match(self._text, self._at)
-        if found is None:
-            rest = self._text[self._at :].split()
-            seen = f", found {rest[0]!r}" if rest else ""
-            raise self.problem(f"expected {wanted}{seen}")
-        self._at = found.end()
-        return found
-
-    def term(self, wanted: str = "a measure of a side, such as ndcg@10.B") -> Term:
-        """A measure, its depth where it has one, and a side."""
-        name = self.take(_NAME, wanted)[0]
-        kind = KINDS.get(name.lower())
-        if kind is None:
-            near = get_close_matches(name.lower(), KINDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"measures: {', '.join(KINDS)}"
-            raise self.problem(f"no measure {name!r}; {hint}")
-        depth = None if kind is Kind.MAP else int(self.take(_DEPTH, f"a depth after {name!r}, such as @10")[1])
-        return Term(Measure(kind, depth), self.take(_SIDE, "a side such as .B")[1].upper())
-
-    def number(self) -> float:
-        """A number from 0 to 1: all measures are."""
-        number = float(self.take(_NUMBER, "a number")[0])
-        if not isfinite(number) or number > 1:
-            raise self.problem(f"measures are from 0 to 1, found {number:g}")
-        return number
-
-    def ended(self, rule: LabelRule) -> LabelRule:
-        """The rule, after which nothing may come."""
-        if rest := self._text[self._at :].strip():
-            raise self.problem(f"expected nothing more, found {rest!r}")
-        return rule
-
-    def problem(self, what: str) -> ConfigError:
-        """The error, which shows the rule and points at the place."""
-        return _problem(self._text, f"{what} (at {min(self._at + 1, max(len(self._text.rstrip()), 1))})")
-
-    def _past_space(self) -> int:
-        found = _SPACE.match(self._text, self._at)
-        return found.end() if found else self._at
+def _term(reader: RuleReader, wanted: str) -> Term:
+    """A measure, its depth where it has one, and a side."""
+    name = reader.take(_NAME, wanted)
+    kind = KINDS.get(name.lower())
+    if kind is None:
+        near = get_close_matches(name.lower(), KINDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"measures: {', '.join(KINDS)}"
+        raise reader.problem(f"no measure {name!r}; {hint}", reader.at)
+    depth = None if kind is Kind.MAP else int(reader.take(_DEPTH, "a depth such as @10"))
+    return Term(Measure(kind, depth), reader.take(_SIDE, "a side such as .B").upper())
 
 
-def _problem(text: str, what: str) -> ConfigError:
-    return ConfigError(f"--rule {text.strip()!r}: {what}")
+def _against(reader: RuleReader, term: Term) -> Term:
+    """The same measure of another side."""
+    before = reader.place
+    found = _term(reader, "a number, or the same measure of another side")
+    if found.measure != term.measure or found.side == term.side:
+        raise reader.problem(f"expected {term.measure.name.lower()} of another side, found {found.name}", before)
+    return found
+
+
+def _number(reader: RuleReader) -> float:
+    """A number from 0 to 1: all measures are."""
+    number = float(reader.take(_NUMBER, "a number"))
+    if not isfinite(number) or number > 1:
+        raise reader.problem(f"measures are from 0 to 1, found {number:g}", reader.at)
+    return number

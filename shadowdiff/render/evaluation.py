@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from shadowdiff.evaluation.evaluate import JUDGED_GAP
 from shadowdiff.evaluation.results import Ceiling, Difference, Evaluation, MeasureResult, Segment, Unjudged
 from shadowdiff.evaluation.retrieval import shares_of_loss
+from shadowdiff.evaluation.runs import EvaluatedRuns
 from shadowdiff.evaluation.segments import LEAST_SESSIONS, MOST_VALUES
 from shadowdiff.paired import ALPHA, Balance
 from shadowdiff.render.amounts import NOT_KNOWN
 from shadowdiff.render.columns import heading_of
+from shadowdiff.render.evaluated import runs_named, scope
 from shadowdiff.render.lines import BOLD, DIM, FAILED, Line, Span, flowed
 from shadowdiff.render.sessions import INDENT, counted
 from shadowdiff.render.tables import Figure, TableRow, sentence, table
 from shadowdiff.render.text import clip, one_line
-from shadowdiff.runs import Estimate, Run
+from shadowdiff.runs import Estimate
 
 PLACES = 3
 LEAST_P = 0.001
@@ -35,12 +37,12 @@ HOW = (
 )
 
 
-def evaluation_lines(evaluation: Evaluation, run: Run, width: int, most_unjudged: int) -> Iterator[Line]:
+def evaluation_lines(evaluation: Evaluation, runs: EvaluatedRuns, width: int, most_unjudged: int) -> Iterator[Line]:
     """The whole, each line within `width` cells; at most so many unjudged entries (0: all)."""
-    yield [Span(f"evaluation of run {clip(one_line(run.run_id), width - 18)}", BOLD)]
-    for text in (circumstances(evaluation), how_counted(evaluation)):
+    yield [Span(clip(f"evaluation of {runs_named(runs)}", width), BOLD)]
+    for text in (*scope(runs), circumstances(evaluation), how_counted(evaluation)):
         yield from sentence(text, width)
-    for side in run.sides:
+    for side in runs.run.sides:
         yield from flowed([Span(heading_of(side))], width, INDENT)
     for label in evaluation.others:
         yield []

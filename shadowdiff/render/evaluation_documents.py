@@ -1,7 +1,8 @@
 """Which side is better on labelled turns, for programs and for a pull request.
 
-JSON (`shadowdiff.evaluation/1`) is one object: `schema`, `version`, `run_id`,
-`sides` (`side`, `name`, `spec`, `fingerprint`), `baseline` and `others` (labels of the sides
+JSON (`shadowdiff.evaluation/1`) is one object: `schema`, `version`, `run_id` (whose
+sides they are), `since`, `run_ids`, `repeated_runs`, `pruned_runs` and `other_runs` (`run_ids`, `sides`, `setting`),
+`sides` (`side`, `name`, `spec`, `fingerprint`, `min_score`), `baseline` and `others` (labels of the sides
 measured), `depths`, `min_grade`, `gains`, `turns`, `sessions`, `labels`, `irrelevant_turns`,
 `left_out`, `measures` (a list of `measure`, `means` by side and `differences` by
 side: `mean`, `ci95`, `p`, `p_exact`, `p_holm`, `turns` and `sessions` as
@@ -19,8 +20,10 @@ from typing import Any
 
 from shadowdiff import __version__
 from shadowdiff.evaluation.results import Difference, Evaluation, MeasureResult, Segment
+from shadowdiff.evaluation.runs import EvaluatedRuns
 from shadowdiff.paired import Balance
 from shadowdiff.render.columns import heading_of
+from shadowdiff.render.evaluated import runs_fields, runs_named, scope
 from shadowdiff.render.evaluation import (
     HOW,
     SHARES,
@@ -42,8 +45,9 @@ from shadowdiff.render.evaluation import (
 )
 from shadowdiff.render.github import markdown, table
 from shadowdiff.render.structured import PLACES as JSON_PLACES
+from shadowdiff.render.structured import side_json
 from shadowdiff.render.tables import Figure, TableRow
-from shadowdiff.runs import Estimate, Run
+from shadowdiff.runs import Estimate
 
 SCHEMA = "shadowdiff.evaluation/1"
 GAINS = {"ndcg": "the grade", "others": "1 from min_grade on"}
@@ -51,18 +55,15 @@ CELL = 120
 NOTE_CELLS = 800
 
 
-def evaluation_json(evaluation: Evaluation, run: Run) -> str:
+def evaluation_json(evaluation: Evaluation, runs: EvaluatedRuns) -> str:
     """The document, with a line end; every unjudged entry stands in it."""
     counts = ("depths", "min_grade", "turns", "sessions", "labels", "irrelevant_turns", "left_out")
     every = asdict(evaluation) | {"sessions": evaluation.sessions}
     document = {
         "schema": SCHEMA,
         "version": __version__,
-        "run_id": run.run_id,
-        "sides": [
-            {"side": side.label, "name": side.name, "spec": side.spec, "fingerprint": side.fingerprint}
-            for side in run.sides
-        ],
+        **runs_fields(runs),
+        "sides": list(map(side_json, runs.run.sides)),
         "baseline": evaluation.baseline,
         "others": evaluation.others,
         **{name: every[name] for name in counts},
@@ -124,18 +125,19 @@ def rounded(value: Any) -> Any:
     return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def evaluation_markdown(evaluation: Evaluation, run: Run, most_unjudged: int) -> str:
+def evaluation_markdown(evaluation: Evaluation, runs: EvaluatedRuns, most_unjudged: int) -> str:
     """For a pull request: what it comes to and the measures, then the rest folded."""
-    blocks = [*_head(evaluation, run), *_tables(evaluation), *_folded(evaluation, most_unjudged)]
+    blocks = [*_head(evaluation, runs), *_tables(evaluation), *_folded(evaluation, most_unjudged)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _head(evaluation: Evaluation, run: Run) -> Iterator[str]:
+def _head(evaluation: Evaluation, runs: EvaluatedRuns) -> Iterator[str]:
     for label in evaluation.others:
         yield f"**{markdown(conclusion(evaluation, label), NOTE_CELLS)}**"
     yield from (f"**Warning:** {markdown(text, NOTE_CELLS)}" for text in warnings(evaluation))
-    yield f"{' · '.join(markdown(heading_of(side), CELL) for side in run.sides)}"
-    yield markdown(circumstances(evaluation), NOTE_CELLS)
+    yield f"{' · '.join(markdown(heading_of(side), CELL) for side in runs.run.sides)}"
+    yield f"{markdown(runs_named(runs), CELL)}: {markdown(circumstances(evaluation), NOTE_CELLS)}"
+    yield from (markdown(text, NOTE_CELLS) for text in scope(runs))
 
 
 def _tables(evaluation: Evaluation) -> Iterator[str]:

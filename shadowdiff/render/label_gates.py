@@ -5,35 +5,42 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
+from shadowdiff.evaluation.runs import EvaluatedRuns
 from shadowdiff.nights import GateOutcome
+from shadowdiff.render.evaluated import runs_fields, runs_named, scope
 from shadowdiff.render.gates import gate_lines
 from shadowdiff.render.lines import BOLD, Line, Span
 from shadowdiff.render.sessions import counted
 from shadowdiff.render.structured import gate_json
 from shadowdiff.render.tables import sentence
 from shadowdiff.render.text import clip, one_line
-from shadowdiff.runs import Run
 
 SCHEMA = "shadowdiff.gate/1"
 
 
-def label_gate_lines(run: Run, counts: tuple[int, int], outcomes: Sequence[GateOutcome], width: int) -> Iterator[Line]:
-    """Which run, on how many labelled turns and sessions, and each rule's outcome; each line within `width` cells."""
+def label_gate_lines(
+    runs: EvaluatedRuns, counts: tuple[int, int], outcomes: Sequence[GateOutcome], width: int
+) -> Iterator[Line]:
+    """Which runs, on how many labelled turns and sessions, and each rule's outcome; each line within `width` cells."""
     turns, sessions = counts
-    yield [Span(clip(f"gate of run {one_line(run.run_id)}", width), BOLD)]
-    yield from sentence(f"{counted(turns, 'turn')} with labels in {counted(sessions, 'session')}", width)
-    for side in run.sides:
+    yield [Span(clip(f"gate of {runs_named(runs)}", width), BOLD)]
+    for text in (*scope(runs), f"{counted(turns, 'turn')} with labels in {counted(sessions, 'session')}"):
+        yield from sentence(text, width)
+    for side in runs.run.sides:
         yield from sentence(f"{side.label} {one_line(side.name)}", width)
     yield []
     yield from gate_lines(outcomes, width)
 
 
-def label_gate_json(run: Run, counts: tuple[int, int], outcomes: Sequence[GateOutcome]) -> str:
-    """One object: `schema`, `run_id`, `turns`, `sessions`, `passed`, and `gates` as in `shadowdiff.run/1`."""
+def label_gate_json(runs: EvaluatedRuns, counts: tuple[int, int], outcomes: Sequence[GateOutcome]) -> str:
+    """One object: `schema`, the runs as in `shadowdiff.evaluation/1`, `turns`, `sessions`, `passed`, and `gates`.
+
+    Gates are as in `shadowdiff.run/1`.
+    """
     turns, sessions = counts
     document = {
         "schema": SCHEMA,
-        "run_id": run.run_id,
+        **runs_fields(runs),
         "turns": turns,
         "sessions": sessions,
         "passed": all(outcome.passed for outcome in outcomes),

@@ -3,8 +3,8 @@
 JSON (`shadowdiff.pilot/1`) is one object: `schema`, `version`, `run_id`, `turns`,
 `sessions`, `failed_turns`, `turns_per_month`, `window` (`sample`, `seed`), `labels` (`turns`,
 `labels`, `measured_turns`, `measured_sessions`, `enough`, `why_not`), `measure`, `recall`,
-`margin`, `baseline`, `sides` (a list of `side`, `name`, `spec`, `latency_p50_seconds`,
-`latency_p95_seconds`, `cost` as `bill` (`own machine`, `provider`, `unknown`), `usd_per_month` and
+`margin`, `baseline`, `sides` (a list of `side`, `name`, `spec`, `fingerprint`, `min_score`,
+`latency_p50_seconds`, `latency_p95_seconds`, `cost` as `bill` (`own machine`, `provider`, `unknown`), `usd_per_month` and
 `usd_per_1000_turns`, `overlap`, and `quality`, null with too few labels: `mean`, `ci95`, `recall`,
 `judged`, `difference`, `p`, `better`, `behind_best`, `gap_closed`, `detectable`,
 `sessions_needed`), `recommendation` (null with too few labels: `take`, `why`, `best`,
@@ -35,6 +35,7 @@ from shadowdiff.render.pilot_words import (
     sample_facts,
 )
 from shadowdiff.render.sides import failure_notes, side_notes
+from shadowdiff.render.structured import side_json
 from shadowdiff.runs import Estimate, Run
 
 SCHEMA = "shadowdiff.pilot/1"
@@ -64,7 +65,7 @@ def pilot_json(pilot: Pilot, run: Run) -> str:
         "recall": pilot.recall.name.lower(),
         "margin": pilot.margin,
         "baseline": run.baseline.label,
-        "sides": [_side(side) for side in pilot.sides],
+        "sides": [side_json(side) | _figures(figures) for side, figures in zip(run.sides, pilot.sides, strict=True)],
         "recommendation": None if found is None else asdict(found) | {"rule": RULE.format(margin=pilot.margin)},
         "reason": conclusion(pilot),
         "warnings": list(page_warnings(pilot)),
@@ -73,12 +74,9 @@ def pilot_json(pilot: Pilot, run: Run) -> str:
     return json.dumps(rounded(document), indent=1) + "\n"
 
 
-def _side(side: PilotSide) -> dict[str, Any]:
+def _figures(side: PilotSide) -> dict[str, Any]:
     each = side.cost.usd_per_turn
     return {
-        "side": side.label,
-        "name": side.name,
-        "spec": side.spec,
         "latency_p50_seconds": side.p50_seconds,
         "latency_p95_seconds": side.p95_seconds,
         "cost": {

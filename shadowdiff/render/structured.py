@@ -183,14 +183,19 @@ def _window(window: Window) -> Json:
     }
 
 
-def _side(side: Side, config: RunConfig) -> Json:
-    found: Json = {
+def side_json(side: Side) -> Json:
+    """Who a side is."""
+    return {
         "side": side.label,
         "name": side.name,
         "spec": side.spec,
         "fingerprint": side.fingerprint,
         "min_score": side.min_score,
     }
+
+
+def _side(side: Side, config: RunConfig) -> Json:
+    found = side_json(side)
     return found | {"redacted": True} if side.label in config.redacted_sides else found
 
 

@@ -12,8 +12,8 @@ from typing import cast
 from shadowdiff.errors import RerankerError, UnaffordableError
 from shadowdiff.protocols import Answer, Asks
 from shadowdiff.records import Asked
+from shadowdiff.remote.budget import Budget
 from shadowdiff.replay.ahead import Ahead
-from shadowdiff.replay.budget import Budget
 from shadowdiff.replay.ledger import Ledger
 from shadowdiff.replay.score import Missing, Scores, SideWork, guarded, scores_of
 

@@ -16,8 +16,8 @@ from shadowdiff.errors import ConfigError, SourceError
 from shadowdiff.privacy import NO_REDACTION, Redactor, textless
 from shadowdiff.protocols import PooledTurn, Source
 from shadowdiff.records import ReplayedSession, Session, Window
+from shadowdiff.remote.budget import Budget
 from shadowdiff.replay.ahead import Ahead
-from shadowdiff.replay.budget import Budget
 from shadowdiff.replay.coming import Coming
 from shadowdiff.replay.kept import RunScores
 from shadowdiff.replay.latency import Latency, TurnSample, measure_sides

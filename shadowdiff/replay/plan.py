@@ -30,9 +30,9 @@ from shadowdiff.protocols import (
 )
 from shadowdiff.ranking import rank_pool, surfaced
 from shadowdiff.records import ScoreCounts
+from shadowdiff.remote.budget import UNLIMITED, Budget
 from shadowdiff.replay.ahead import Ahead
 from shadowdiff.replay.asking import ask_for_turns
-from shadowdiff.replay.budget import UNLIMITED, Budget
 from shadowdiff.replay.ledger import Ledger
 from shadowdiff.replay.score import (
     NO_TEXT,

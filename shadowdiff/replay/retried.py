@@ -8,7 +8,7 @@ from dataclasses import replace
 from shadowdiff.errors import PlainRerankerError, UnaffordableError
 from shadowdiff.protocols import PooledTurn
 from shadowdiff.records import NOISE_SIDE, ReplayedSession, ReplayedTurn
-from shadowdiff.replay.budget import Budget
+from shadowdiff.remote.budget import Budget
 from shadowdiff.replay.plan import SideTurns, WindowPlan, rank_anew
 from shadowdiff.replay.score import RankedTurn, RankResult, ScoreCache
 from shadowdiff.replay.sides import Contender

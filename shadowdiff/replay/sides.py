@@ -206,7 +206,7 @@ def _price(contender: Contender, prices: Mapping[str, Price]) -> Price | None:
 
 
 def _names(reranker: Reranker | PoolReranker) -> tuple[str, str]:
-    return str(reranker.spec), str(Spec(reranker.spec.scheme, reranker.spec.target))
+    return str(reranker.spec), str(reranker.spec.bare)
 
 
 def _asked_for(text: str, sides: Sequence[Side], names: Mapping[str, str]) -> str | None:

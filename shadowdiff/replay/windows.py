@@ -11,7 +11,7 @@ from shadowdiff.errors import RerankerError, UnaffordableError
 from shadowdiff.pools import BuiltPool, Lexicons, PoolBuilder
 from shadowdiff.protocols import Need, PooledTurn, PoolReranker, Reranker, Source, TurnVectors
 from shadowdiff.records import NOISE_SIDE, ReplayedSession, ReplayedTurn, Session, TurnFailure, Window
-from shadowdiff.replay.budget import UNLIMITED, Budget
+from shadowdiff.remote.budget import UNLIMITED, Budget
 from shadowdiff.replay.plan import SideTurns, WindowPlan, rank_anew
 from shadowdiff.replay.score import RankedTurn, RankResult, ScoreCache
 from shadowdiff.replay.sides import Contender, listing_sides, scored_parts

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
 
 from shadowdiff.errors import RemoteError, SpecError
 from shadowdiff.protocols import PairScores, ScoreRequest
 from shadowdiff.records import Usage
-from shadowdiff.remote.asker import Exchange, Reply
+from shadowdiff.remote.asker import Exchange
 from shadowdiff.remote.aws import Bedrock
+from shadowdiff.remote.converse import SERVICE, Converse, UnusableAnswerError, content_of, stop_of
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers import permutation
 from shadowdiff.rerankers.fingerprint import fingerprint
@@ -24,34 +24,27 @@ from shadowdiff.rerankers.on_bedrock import (
     input_form,
     model_of,
     settings_of,
+    temperature_of,
     tokens_of,
 )
-from shadowdiff.rerankers.permutation import UnusableOrderError, order_of, question, tool_config, windows
+from shadowdiff.rerankers.permutation import order_of, question, tool_config, windows
 from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.spec import Options, Spec
 
 DESCRIPTION = "LLM on AWS Bedrock that orders the pool: llm:MODEL"
-SERVICE = "bedrock-runtime"
 WINDOW, STEP = 20, 10
 MOST_CHARACTERS = 2_000
 MOST_QUERY_CHARACTERS = 8_000
 MOST_TOKENS = 1_024
-NO_TEMPERATURE = "none"
 TOKENS_PER_NUMBER = 3
 """Written per passage, roughly; and about as many calls of a tool take around it as ANSWER_TOKENS."""
 ANSWER_TOKENS = 40
-STOPS: dict[str, str | None] = {
-    "end_turn": None,
-    "tool_use": None,
-    "max_tokens": "it ran into max_tokens before the order was whole",
-    "stop_sequence": "it stopped at a stop sequence, and none was set",
-    "guardrail_intervened": "a guardrail stepped in",
-    "content_filtered": "a content filter stepped in",
-    "malformed_model_output": "the model's output was malformed",
-    "malformed_tool_use": "the model's call of the tool was malformed",
-    "model_context_window_exceeded": "the passages are longer than the model's context; lower window or max_chars",
+TOO_LONG = {
+    "max_tokens": "max_tokens: it ran into max_tokens before the order was whole",
+    "model_context_window_exceeded": "model_context_window_exceeded: the passages are longer than the model's context; "
+    "lower window or max_chars",
 }
-"""Converse's stop reasons; with why the answer cannot be used, where it cannot."""
+"""What to do about stops that a spec's options can prevent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +72,7 @@ class LlmReranker(BedrockSide):
         prompt = (permutation.VERSION, permutation.SYSTEM, question("", ("", "")), repr(tool_config()))
         self.fingerprint = fingerprint("llm/1", model.identity, form, repr(astuple(asking)), *prompt)
         self._model = model.name
+        self._converse = Converse(bedrock, model.name, max_tokens=asking.max_tokens, temperature=asking.temperature)
         self._asking = asking
 
     def estimate(self, request: ScoreRequest) -> Usage:
@@ -120,38 +114,19 @@ class LlmReranker(BedrockSide):
 
     def _ordered(self, query: str, passages: Sequence[str], exchange: Exchange) -> list[int]:
         """Places of the passages, best first. Raises RemoteError where the answer cannot be used."""
-        answer = self._answer(question(query, passages), len(passages), exchange)
-        stopped = answer.get("stopReason")
-        if not isinstance(stopped, str) or stopped not in STOPS:
-            raise self._unusable("it gives no reason for its end that Converse is known to give")
-        if STOPS[stopped] is not None:
-            raise self._unusable(f"{stopped}: {STOPS[stopped]}")
+        asked = question(query, passages)
+        expected = tokens_of(asked) + ANSWER_TOKENS + TOKENS_PER_NUMBER * len(passages)
+        answer = self._converse.ask(exchange, permutation.SYSTEM, asked, tool_config(), expected)
+        stopped, why = stop_of(answer)
+        if why is not None:
+            raise self._unusable(TOO_LONG.get(stopped, why))
         try:
-            order, repaired = order_of(_content(answer), len(passages))
-        except UnusableOrderError as error:
+            order, repaired = order_of(content_of(answer), len(passages))
+        except UnusableAnswerError as error:
             raise self._unusable(str(error)) from None
         if repaired:
             exchange.repaired()
         return order
-
-    def _answer(self, asked: str, passages: int, exchange: Exchange) -> dict[str, Any]:
-        inference: dict[str, Any] = {"maxTokens": self._asking.max_tokens}
-        if self._asking.temperature is not None:
-            inference["temperature"] = self._asking.temperature
-
-        def send() -> Reply[dict[str, Any]]:
-            answer = self._bedrock.call(
-                "converse",
-                exchange.left,
-                modelId=self._model,
-                system=[{"text": permutation.SYSTEM}],
-                messages=[{"role": "user", "content": [{"text": asked}]}],
-                inferenceConfig=inference,
-                toolConfig=tool_config(),
-            )
-            return Reply(answer, _used(answer))
-
-        return exchange.call(send, tokens_of(asked) + ANSWER_TOKENS + TOKENS_PER_NUMBER * passages)
 
     def _unusable(self, why: str) -> RemoteError:
         said = f"{self._model} gives no order that can be used: {why}"
@@ -162,18 +137,6 @@ class LlmReranker(BedrockSide):
         return f"Converse of {bedrock.said}"
 
 
-def _content(answer: dict[str, Any]) -> Any:
-    message = (answer.get("output") or {}).get("message") or {}
-    return message.get("content")
-
-
-def _used(answer: dict[str, Any]) -> Usage:
-    """Tokens as Bedrock counts them."""
-    usage = answer.get("usage") or {}
-    read, written = (usage.get(name) for name in ("inputTokens", "outputTokens"))
-    return Usage(1, 0.0, read if isinstance(read, int) else 0, written if isinstance(written, int) else 0)
-
-
 def build(spec: Spec, context: BuildContext) -> LlmReranker:
     """`llm:MODEL[,window=20][,step=10][,max_chars=2000][,max_tokens=1024][,temperature=0][,region=…][,profile=…]…`."""
     options, model = Options(spec), model_of(spec)
@@ -182,7 +145,7 @@ def build(spec: Spec, context: BuildContext) -> LlmReranker:
         step=options.integer("step", STEP),
         max_chars=options.integer("max_chars", MOST_CHARACTERS, minimum=20),
         max_tokens=options.integer("max_tokens", MOST_TOKENS, minimum=32),
-        temperature=_temperature(spec, options),
+        temperature=temperature_of(spec, options),
     )
     form = input_form(options)
     bedrock = bedrock_of(spec, options, model, context, SERVICE)
@@ -192,17 +155,3 @@ def build(spec: Spec, context: BuildContext) -> LlmReranker:
             f"step={asking.step} in '{spec}': must be below window={asking.window}, so that windows overlap"
         )
     return LlmReranker(spec, model, bedrock, settings_of(context, spec.scheme)[1], form, asking)
-
-
-def _temperature(spec: Spec, options: Options) -> float | None:
-    """A number from 0 to 1; `none` for models that take none."""
-    text = options.text("temperature", "0")
-    if text == NO_TEMPERATURE:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise SpecError(f"temperature={text} in '{spec}': must be a number from 0 to 1, or {NO_TEMPERATURE}")
-    return value

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from shadowdiff.errors import ConfigError, RemoteError, RerankerError, SpecError
 from shadowdiff.findings import Finding, fail, ok, warn
 from shadowdiff.protocols import Answer, Network, PairScores, ScoreRequest
-from shadowdiff.records import Usage
+from shadowdiff.records import Asked, Usage
 from shadowdiff.remote.asker import Asker, Exchange
 from shadowdiff.remote.aws import Bedrock, credentials_at_hand, place_of
 from shadowdiff.remote.aws_errors import GET_CREDENTIALS
+from shadowdiff.remote.converse import NO_TEMPERATURE
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers.documents import FORMS, TITLE_AND_BODY
 from shadowdiff.rerankers.pairs import valid_unicode
-from shadowdiff.rerankers.registry import BuildContext
 from shadowdiff.rerankers.scoring import scores_in
 from shadowdiff.rerankers.spec import Options, Spec
 
@@ -55,7 +56,20 @@ def model_of(spec: Spec) -> Model:
     return Model(spec.target, arn["region"] or None, identity)
 
 
-def settings_of(context: BuildContext, scheme: str) -> tuple[str, ProviderSettings]:
+class Configured(Protocol):
+    """Where settings of providers are found: a BuildContext, or whatever else has them."""
+
+    @property
+    def providers(self) -> Mapping[str, ProviderSettings]:
+        """By scheme."""
+        ...
+
+    def provider(self, scheme: str) -> ProviderSettings:
+        """Of one scheme, or the defaults."""
+        ...
+
+
+def settings_of(context: Configured, scheme: str) -> tuple[str, ProviderSettings]:
     """The table's name and settings: [providers.bedrock], or the scheme's own, which may leave where and who to it."""
     bedrock = context.provider("bedrock")
     if scheme not in context.providers:
@@ -71,7 +85,7 @@ def settings_of(context: BuildContext, scheme: str) -> tuple[str, ProviderSettin
     return scheme, where
 
 
-def bedrock_of(spec: Spec, options: Options, model: Model, context: BuildContext, service: str) -> Bedrock:
+def bedrock_of(spec: Spec, options: Options, model: Model, context: Configured, service: str) -> Bedrock:
     """The way to a service where the spec, the ARN, [providers] or the AWS configuration say, in this order.
 
     Raises SpecError, ConfigError.
@@ -87,6 +101,20 @@ def bedrock_of(spec: Spec, options: Options, model: Model, context: BuildContext
 def input_form(options: Options) -> str:
     """The option `input`: what of an entry is read."""
     return options.choice("input", FORMS, TITLE_AND_BODY)
+
+
+def temperature_of(spec: Spec, options: Options) -> float | None:
+    """The option `temperature`: a number from 0 to 1; None for `none`, of models that take none. Raises SpecError."""
+    text = options.text("temperature", "0")
+    if text == NO_TEMPERATURE:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise SpecError(f"temperature={text} in '{spec}': must be a number from 0 to 1, or {NO_TEMPERATURE}")
+    return value
 
 
 def tokens_of(*texts: str) -> int:
@@ -193,19 +221,29 @@ class BedrockSide(ABC):
 
     def check(self, online: bool) -> Iterator[Finding]:
         """Where it asks, and whether credentials are at hand; `online`, whether one tiny call is answered."""
-        bedrock = self._bedrock
-        profile = bedrock.place.profile
-        yield ok("region", f"{self.spec}: asks {bedrock.said}{f' as profile {profile}' if profile else ''}")
-        if online:
-            yield _online(self.spec, self.ask(PROBE))
-        else:
-            yield _at_hand(self.spec, credentials_at_hand(bedrock.service, bedrock.place))
+
+        def probe() -> tuple[object, Asked]:
+            answer = self.ask(PROBE)
+            return answer.found, answer.asked
+
+        return way_checked(self.spec, self._bedrock, probe if online else None)
 
 
-def _online(spec: Spec, answer: Answer) -> Finding:
-    if isinstance(answer.found, RerankerError):
-        return fail("answer", f"{spec}: {answer.found}")
-    return ok("answer", f"{spec}: Bedrock answered in {answer.asked.seconds or 0.0:.2f} s")
+def way_checked(spec: Spec, bedrock: Bedrock, probe: Callable[[], tuple[object, Asked]] | None) -> Iterator[Finding]:
+    """Where Bedrock is asked, and whether credentials are at hand; or with a `probe`, whether it is answered.
+
+    A probe gives what came of it, an error or something else, and what it took.
+    """
+    profile = bedrock.place.profile
+    yield ok("region", f"{spec}: asks {bedrock.said}{f' as profile {profile}' if profile else ''}")
+    if probe is None:
+        yield _at_hand(spec, credentials_at_hand(bedrock.service, bedrock.place))
+        return
+    found, asked = probe()
+    if isinstance(found, RerankerError):
+        yield fail("answer", f"{spec}: {found}")
+    else:
+        yield ok("answer", f"{spec}: Bedrock answered in {asked.seconds or 0.0:.2f} s")
 
 
 def _at_hand(spec: Spec, found: str | None) -> Finding:

@@ -1,15 +1,16 @@
 """What an LLM is asked when it orders passages, and what its answer is worth. Pure.
 
-Texts are strangers' and may say anything, also to a model. Each stands between
-lines that hold a tag made of the hash of all texts: none can hold the hash of
-itself, and so none can end early or pass for another.
+Texts are strangers' and may say anything, also to a model: each stands between
+lines that it cannot forge (`delimited`).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+from shadowdiff.delimited import between, tag_of
+from shadowdiff.remote.converse import UnusableAnswerError, forced_tool, given_to_tool
 
 VERSION = "permutation/1"
 TOOL = "order_passages"
@@ -23,13 +24,8 @@ ASKED = (
     " each number from 1 to {count} exactly once."
 )
 DESCRIBED = "Takes the numbers of all passages in their order, the most relevant passage first."
-TAG_CHARACTERS = 12
 LEAST_USABLE = 0.5
 """Share of the passages that an answer must order, for the others to be put in behind them."""
-
-
-class UnusableOrderError(Exception):
-    """An answer that orders too little. The message quotes nobody."""
 
 
 def windows(count: int, size: int, step: int) -> list[range]:
@@ -48,21 +44,16 @@ def windows(count: int, size: int, step: int) -> list[range]:
 
 def question(query: str, passages: Sequence[str]) -> str:
     """The user's message: the query, and the passages numbered from 1."""
-    tag = _tag(query, passages)
-    parts = [_between("query", tag, query)]
-    parts += [_between(f"passage {number}", tag, text) for number, text in enumerate(passages, start=1)]
+    tag = tag_of(query, passages)
+    parts = [between("query", tag, query)]
+    parts += [between(f"passage {number}", tag, text) for number, text in enumerate(passages, start=1)]
     return "\n\n".join([*parts, ASKED.format(tool=TOOL, count=len(passages))])
 
 
 def tool_config() -> dict[str, Any]:
     """Converse's toolConfig: the one tool, which must be called."""
-    schema = {
-        "type": "object",
-        "properties": {FIELD: {"type": "array", "items": {"type": "integer"}}},
-        "required": [FIELD],
-    }
-    spec = {"name": TOOL, "description": DESCRIBED, "inputSchema": {"json": schema}}
-    return {"tools": [{"toolSpec": spec}], "toolChoice": {"tool": {"name": TOOL}}}
+    properties = {FIELD: {"type": "array", "items": {"type": "integer"}}}
+    return forced_tool(TOOL, DESCRIBED, properties, [FIELD])
 
 
 def order_of(content: Any, count: int) -> tuple[list[int], bool]:
@@ -70,39 +61,24 @@ def order_of(content: Any, count: int) -> tuple[list[int], bool]:
 
     Numbers that stand for no passage, or for one that stood there before, are
     left out; passages that are missing follow in the order that they had. Raises
-    UnusableOrderError where less than half of the passages are in order by
+    UnusableAnswerError where less than half of the passages are in order by
     themselves, or the tool was not called once.
     """
     numbers = _numbers(content)
     usable = list(dict.fromkeys(number - 1 for number in numbers if _is_number(number) and 1 <= number <= count))
     if len(usable) < LEAST_USABLE * count:
-        raise UnusableOrderError(f"it orders {len(usable)} of {count} passages")
+        raise UnusableAnswerError(f"it orders {len(usable)} of {count} passages")
     placed = set(usable)
     order = usable + [place for place in range(count) if place not in placed]
     return order, len(numbers) != count or len(usable) != count
 
 
 def _numbers(content: Any) -> list[Any]:
-    blocks = content if isinstance(content, list) else []
-    calls = [block["toolUse"] for block in blocks if isinstance(block, Mapping) and "toolUse" in block]
-    if len(calls) != 1 or not isinstance(calls[0], Mapping) or calls[0].get("name") != TOOL:
-        raise UnusableOrderError(f"it calls the tool {len(calls)} times" if calls else "it does not call the tool")
-    given = calls[0].get("input")
-    numbers = given.get(FIELD) if isinstance(given, Mapping) else None
+    numbers = given_to_tool(content, TOOL).get(FIELD)
     if not isinstance(numbers, list):
-        raise UnusableOrderError("what it gives the tool holds no list of numbers")
+        raise UnusableAnswerError("what it gives the tool holds no list of numbers")
     return numbers
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _between(name: str, tag: str, text: str) -> str:
-    return f"<{name} {tag}>\n{text}\n</{name} {tag}>"
-
-
-def _tag(*texts: str | Sequence[str]) -> str:
-    """The beginning of the hash of all texts."""
-    digest = hashlib.sha256(repr(texts).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()[:TAG_CHARACTERS]

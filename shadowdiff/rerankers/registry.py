@@ -30,23 +30,24 @@ without the attribute is taken to do the most.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 from shadowdiff.errors import ConfigError, ShadowdiffError, SpecError
+from shadowdiff.plugins import Plugins, provider_of, reason_of
 from shadowdiff.protocols import PoolReranker, Reranker
 from shadowdiff.remote.settings import DEFAULT, NO_PROVIDERS, ProviderSettings
 from shadowdiff.rerankers.network import network_of, refuse_network
 from shadowdiff.rerankers.spec import Spec, parse
 
 GROUP = "shadowdiff.rerankers"
+KINDS = Plugins(GROUP, "reranker")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -90,7 +91,7 @@ class Installed:
 
 def installed() -> list[Installed]:
     """Every kind that is installed, by scheme, working or not."""
-    return [_described(scheme, points) for scheme, points in sorted(_by_scheme().items())]
+    return [_described(scheme, points) for scheme, points in sorted(KINDS.by_scheme().items())]
 
 
 def resolve(text: str, names: Mapping[str, str]) -> tuple[str, Spec]:
@@ -121,14 +122,14 @@ def build(
     `providers` say how remote ones are asked, by scheme; under `cache` may be
     kept what is made of texts.
     """
-    point = _the_one(spec, names or {})
+    point = KINDS.the_one(spec.scheme, str(spec), names or {})
     context = BuildContext(
         names or {},
         lambda part: build(part, names, offline=offline, providers=providers, cache=cache),
         providers,
         cache,
     )
-    builder = _load(point)
+    builder: Builder = KINDS.loaded(point)
     try:
         reranker = builder(spec, context)
         if offline:
@@ -137,61 +138,28 @@ def build(
     except ShadowdiffError:
         raise
     except Exception as error:
-        raise ConfigError(f"'{spec}' of {_provider(point)} cannot be built: {_reason(error)}") from error
+        raise ConfigError(f"'{spec}' of {provider_of(point)} cannot be built: {reason_of(error)}") from error
 
 
 def _named(name: str, names: Mapping[str, str]) -> Spec:
     """The spec behind a short name."""
     if not NAME.fullmatch(name):
         raise SpecError(f"[rerankers] {name!r} in shadowdiff.toml: a name holds letters, digits, '-', '_' and '.'")
-    if name in _by_scheme():
+    if name in KINDS.by_scheme():
         raise SpecError(f"[rerankers] {name!r} in shadowdiff.toml hides the reranker of that name; rename it")
     if names[name].strip() in names:
         raise SpecError(f"[rerankers] {name!r} in shadowdiff.toml stands for another name; write the spec itself")
     return parse(names[name])
 
 
-def _by_scheme() -> dict[str, list[EntryPoint]]:
-    found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=GROUP):
-        same = found.setdefault(point.name, [])
-        if point not in same:
-            same.append(point)
-    return found
-
-
-def _the_one(spec: Spec, names: Mapping[str, str]) -> EntryPoint:
-    kinds = _by_scheme()
-    points = kinds.get(spec.scheme, [])
-    if not points:
-        near = difflib.get_close_matches(spec.scheme, [*kinds, *names], n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        named = f"; named in shadowdiff.toml: {', '.join(sorted(names))}" if names else ""
-        raise SpecError(f"no reranker {spec.scheme!r} in '{spec}'; installed: {', '.join(sorted(kinds))}{named}{hint}")
-    if len(points) > 1:
-        claimed = " and ".join(sorted(_provider(point) for point in points))
-        raise SpecError(f"{claimed} both claim the reranker {spec.scheme!r}; uninstall one of them")
-    return points[0]
-
-
-def _load(point: EntryPoint) -> Builder:
-    try:
-        builder: Builder = point.load()
-    except Exception as error:  # a stranger's module may raise anything while it is imported
-        raise ConfigError(
-            f"the reranker {point.name!r} of {_provider(point)} cannot be imported: {_reason(error)}"
-        ) from error
-    return builder
-
-
 def _described(scheme: str, points: list[EntryPoint]) -> Installed:
-    provider = " and ".join(sorted(_provider(point) for point in points))
+    provider = " and ".join(sorted(provider_of(point) for point in points))
     if len(points) > 1:
         return Installed(scheme, "claimed twice", provider, "uninstall one of them")
     try:
         module: Any = import_module(points[0].module)
     except Exception as error:
-        return Installed(scheme, "cannot be imported", provider, _reason(error))
+        return Installed(scheme, "cannot be imported", provider, reason_of(error))
     return Installed(scheme, getattr(module, "DESCRIPTION", ""), provider, _missing(module, points[0]))
 
 
@@ -205,13 +173,3 @@ def _missing(module: Any, point: EntryPoint) -> str | None:
 def install_hint(extra: str, distribution: str = "shadowdiff") -> str:
     """The command that installs an extra."""
     return f"pip install '{distribution}[{extra}]'"
-
-
-def _reason(error: Exception) -> str:
-    """One line, whatever a stranger raised."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
-
-
-def _provider(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else point.module

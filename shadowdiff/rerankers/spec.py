@@ -45,6 +45,11 @@ class Spec:
             raise SpecError(f"option {twice!r} stands twice in a {self.scheme!r} spec")
         object.__setattr__(self, "options", tuple(sorted(self.options)))
 
+    @property
+    def bare(self) -> Spec:
+        """Without its options."""
+        return Spec(self.scheme, self.target)
+
     def __str__(self) -> str:
         head = f"{self.scheme}:{_quoted(self.target)}" if self.target else self.scheme
         return ",".join([head, *(f"{key}={_quoted(value)}" for key, value in self.options)])

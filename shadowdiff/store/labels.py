@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shadowdiff.records import Comment, Label
@@ -67,6 +67,26 @@ class Labels:
         for row in found:
             newest.setdefault((row.org_id, row.turn_id, row.entry_id), _label(row))
         return list(newest.values())
+
+    def of_runs(self, run_ids: Sequence[str]) -> list[Label]:
+        """Labels of the turns of any of these runs, by org, turn and entry id; the newest where an entry has several.
+
+        One statement; a turn in several of the runs has its labels once.
+        """
+        of_session = (run_sessions.c.run_id == run_turns.c.run_id) & (
+            run_sessions.c.session_id == run_turns.c.session_id
+        )
+        turns = (
+            select(run_sessions.c.org_id, run_turns.c.turn_id)
+            .join(run_sessions, of_session)
+            .where(run_turns.c.run_id == func.any(texts(run_ids)))
+        )
+        entry = (labels.c.org_id, labels.c.turn_id, labels.c.entry_id)
+        place = func.row_number().over(partition_by=entry, order_by=_NEWEST_FIRST)
+        given = select(labels, place.label("place")).where(tuple_(*entry[:2]).in_(turns)).subquery().c
+        statement = select(*given).where(given.place == 1).order_by(given.org_id, given.turn_id, given.entry_id)
+        found = self._store.transaction("reading labels", lambda connection: list(connection.execute(statement)))
+        return [_label(row) for row in found]
 
     def comment(self, comment: Comment) -> None:
         """Store one more comment."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import LargeBinary, cast, exists, func, insert, literal, literal_column, select, true, update
+from sqlalchemy import LargeBinary, cast, exists, func, insert, literal, literal_column, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shadowdiff.database import database_errors
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import ReturningUpdate
 
 SESSIONS_PER_READ = 64
+ASKS_PER_READ = 5_000
 TEXTS_REMEMBERED = 1 << 17
 POOL = frozenset({"pool_entry_ids", "pool_contents", "pool_scores"})
 REPLAYED = ("session_id", "org_id", "started_at", "tags", "turns")
@@ -144,9 +145,11 @@ class RunStore:
 
         return self.transaction("reading runs", work)
 
-    def newest(self, limit: int) -> list[Run]:
-        """The newest runs, newest first."""
+    def newest(self, limit: int | None = None, since: datetime | None = None) -> list[Run]:
+        """The newest runs, newest first; with `since` those that started from then on."""
         statement = select(runs).order_by(runs.c.number.desc()).limit(limit)
+        if since is not None:
+            statement = statement.where(runs.c.started_at >= since)
         return self.transaction(
             "reading runs", lambda connection: self._with_sides(connection, list(connection.execute(statement)))
         )
@@ -258,10 +261,11 @@ class RunStore:
         self.transaction("writing the score cache", work)
 
     def asks(self, run_id: str) -> Iterator[TurnAsked]:
-        """What asking providers took the run, by turn and side; in no order."""
-        statement = select(asks).where(asks.c.run_id == run_id)
-        found = self.transaction("reading the run", lambda connection: list(connection.execute(statement)))
-        return (TurnAsked(row.turn_id, row.side, rows.asked_from_row(row)) for row in found)
+        """What asking providers took the run, in order of turn id and side, a batch in memory at a time."""
+        last: TurnAsked | None = None
+        while batch := self.transaction("reading the run", partial(_read_asks, run_id=run_id, after=last)):
+            yield from batch
+            last = batch[-1]
 
     def _with_sides(self, connection: Connection, found: Sequence[Row[Any]]) -> list[Run]:
         statement = select(run_sides).where(run_sides.c.run_id.in_([row.run_id for row in found]))
@@ -403,6 +407,14 @@ def _read_sessions(
     if unknown:
         raise ConfigError(f"run {run_id!r} has not replayed session {unknown[0]!r}; see: shadowdiff show {run_id}")
     return [by_session[session_id] for session_id in session_ids]
+
+
+def _read_asks(connection: Connection, run_id: str, after: TurnAsked | None) -> list[TurnAsked]:
+    key = tuple_(asks.c.turn_id, asks.c.side)
+    statement = select(asks).where(asks.c.run_id == run_id).order_by(asks.c.turn_id, asks.c.side).limit(ASKS_PER_READ)
+    if after is not None:
+        statement = statement.where(key > tuple_(literal(after.turn_id), literal(after.side)))
+    return [TurnAsked(row.turn_id, row.side, rows.asked_from_row(row)) for row in connection.execute(statement)]
 
 
 def _empty(column: Column[Any]) -> ColumnElement[Any]:

@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SCHEMA = "shadowdiff"
 SOURCE_REVISION = "source_0002"
-STORE_REVISION = "store_0004"
+STORE_REVISION = "store_0005"
 SOURCE_TABLES = frozenset({"orgs", "entries", "sessions", "turns", "pool_entries", "served_entries"})
 
 metadata = MetaData(
@@ -344,3 +344,32 @@ blessed_runs = Table(
     Column("blessed_by", Text, nullable=False, server_default=text("''")),
 )
 """The run with which a configuration's nights are compared; never pruned."""
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("prompt_hash", LargeBinary, primary_key=True),
+    Column("judge", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("run_id", Text, nullable=False),
+    Column("org_id", Text, nullable=False),
+    Column("turn_id", Text, nullable=False),
+    Column("first", Text, nullable=False),
+    Column("second", Text, nullable=False),
+    Column("choice", Text, nullable=False),
+    Column("abstention", Text),
+    Column("reason", Text),
+    Column("first_note", Text),
+    Column("second_note", Text),
+    Column("raw", Text),
+    Column("calls", Integer, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("seconds", Float),
+    Column("asked_at", TIMESTAMP, nullable=False, server_default=text("now()")),
+    Index("ix_verdicts_turn", "org_id", "turn_id"),
+    CheckConstraint("octet_length(prompt_hash) = 32", name="hash_is_sha256"),
+    CheckConstraint("choice IN ('first', 'second', 'tie', 'abstained')", name="choice_known"),
+    CheckConstraint("(choice = 'abstained') = (abstention IS NOT NULL)", name="abstention_has_a_kind"),
+)
+"""What judges said, under the hash of all that they were shown: paid for once, whichever run asks again."""

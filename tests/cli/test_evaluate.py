@@ -13,17 +13,20 @@ from ir_measures import AP, RR, Judged, P, R, nDCG
 from sqlalchemy import text
 
 from shadowdiff.database import store_engine
+from shadowdiff.store.runs import RunStore
 from tests.conftest import MODEL, SHARED, Cli
 
 MTRAG = SHARED / "data" / "mtrag"
 TREC: Any = ir_measures
 ORG = "cloud"
 SESSIONS = 12
+SAME_OF_SESSIONS = ("measures", "segments", "turns", "sessions", "labels", "left_out", "unjudged", "ceiling")
+"""What an evaluation says of its sessions, whichever runs they are of."""
 
 
 def evaluated(cli: Cli, env: dict[str, str], *arguments: str) -> dict[str, Any]:
-    """The document of the latest run."""
-    finished = cli("evaluate", "latest", "--format", "json", *arguments, env=env)
+    """The document, by default of the latest run."""
+    finished = cli("evaluate", "--format", "json", *arguments, env=env)
     assert (finished.code, finished.err) == (0, "")
     document: dict[str, Any] = json.loads(finished.out)
     return document
@@ -71,7 +74,7 @@ def test_a_run_without_labels_is_told_where_they_come_from(cli: Cli, database: d
     engine.dispose()
     finished = cli("evaluate", env=database)
     assert (finished.code, finished.out) == (2, "")
-    assert "has no label on any of its" in finished.err
+    assert "no label on any of the 7 turns of run" in finished.err
     assert "`shadowdiff review`" in finished.err
     assert len(finished.err.splitlines()) == 1
 
@@ -145,3 +148,41 @@ def test_a_gate_by_labels(cli: Cli, database: dict[str, str], tmp_path: Path) ->
     refused = cli("gate", "--rule", kept, "--labels", "other.txt", env=database)
     assert refused.code == 2
     assert "other.txt judges no turn of run" in refused.err
+
+
+def test_all_runs_since_a_time(cli: Cli, database: dict[str, str]) -> None:
+    """Each session once, from its newest run of these sides; other sides and pruned runs are left out and said."""
+    chosen = ("--latency", "0", "--top-k", "5", "--format", "json", "-A", "cosine")
+    for sessions, side in ((6, "bm25"), (2, "rrf:cosine+bm25"), (3, "bm25")):
+        assert cli("replay", "--last", str(sessions), *chosen, "-B", side, env=database).code == 0
+    engine = store_engine(database["SHADOWDIFF_DATABASE_URL"])
+    newest, other, whole = (run.run_id for run in RunStore(engine).newest())
+    alone = evaluated(cli, database, whole)
+    assert (alone["run_ids"], alone["since"], alone["sessions"]) == ([whole], None, 6)
+    with engine.begin() as connection:
+        again = "turn_id IN (SELECT turn_id FROM shadowdiff.run_turns WHERE run_id = :newest)"
+        gone = text(f"DELETE FROM shadowdiff.rankings WHERE run_id = :whole AND side = 'B' AND {again}")
+        assert connection.execute(gone, {"whole": whole, "newest": newest}).rowcount > 3
+    both = evaluated(cli, database, "--since", "1h")
+    assert (both["run_id"], both["run_ids"], both["pruned_runs"]) == (newest, [whole, newest], [])
+    (left_out,) = both["other_runs"]
+    assert (left_out["run_ids"], left_out["sides"][1]["name"]) == ([other], "rrf:cosine+bm25")
+    assert {name: both[name] for name in SAME_OF_SESSIONS} == {name: alone[name] for name in SAME_OF_SESSIONS}
+    said = cli("evaluate", "--since", "1h", "--width", "80", env=database)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("evaluation of 2 runs since 20")
+    assert f"left out, 1 run of other sides or setting: {other}" in said.out
+    gate = ("gate", "--since", "1h", "--rule", "ndcg@5.B >= 0")
+    held = json.loads(cli(*gate, "--format", "json", env=database).out)
+    assert (held["run_ids"], held["turns"], held["passed"]) == ([whole, newest], both["turns"], True)
+    suite = cli(*gate, "--format", "junit", env=database)
+    assert suite.code == 0
+    assert f'name="run" value="{whole} {newest}"' in suite.out
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM shadowdiff.run_sessions WHERE run_id = :whole"), {"whole": whole})
+    engine.dispose()
+    rest = evaluated(cli, database, "--since", "1h")
+    assert (rest["run_ids"], rest["pruned_runs"], rest["sessions"]) == ([newest], [whole], 3)
+    refused = cli("evaluate", "--since", "2100-01-01", env=database)
+    assert (refused.code, refused.out, len(refused.err.splitlines())) == (2, "", 1)
+    assert "no run has started since 2100-01-01 00:00 UTC" in refused.err

@@ -66,7 +66,7 @@ def test_rules_that_hold_exit_0_and_one_that_does_not_exits_1(cli: Cli, database
 def test_nothing_is_replayed_where_a_rule_cannot_be_read(cli: Cli, database: Environment) -> None:
     """Exit 2, one line that shows the rule; no run is made of it, nor for a side that it will not have."""
     for rule, problem in (
-        ("mean_overlap.B => 0.9", "expected <=, <, >= or > after 'B', found '=' (at 16)"),
+        ("mean_overlap.B => 0.9", "expected <=, <, >= or > after 'B', found '=>' (at 16)"),
         ("mean_overlap.C >= 0.9", "the run has no side C; it has A, B"),
     ):
         refused = cli("replay", "--last", "3", *SIDES, "--gate", rule, env=database)

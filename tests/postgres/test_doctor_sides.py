@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from shadowdiff.findings import Status
+from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import parse
+from shadowdiff.runs import Price
 from tests.conftest import MODEL
 from tests.patients import PARTS, Patient, the_one, worse
+from tests.providers.bedrock import bedrock_server, give_credentials
 
 OK, WARN, FAIL = Status
 MANAGED = """
@@ -146,3 +149,24 @@ def test_a_reranker_whose_own_check_breaks(patient: Patient, plugin: Callable[[]
     found = with_sides(patient, ("A", "managed:broken"), ("B", "bm25")).examine()
     assert "RuntimeError: no idea" in the_one(found, "side A", FAIL).what
     the_one(found, "side B", OK)
+
+
+def test_the_judge(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said of none; one is built, says where it asks, and lacks a price; a bad one fails."""
+    give_credentials(monkeypatch)
+    assert "judge" not in patient.examine()
+    spec = "bedrock:anthropic.claude-sonnet,max_tokens=512"
+    with bedrock_server() as server:
+        providers = {"bedrock": ProviderSettings(url=server.url, region="eu-central-1")}
+        judged = patient.configured(judge=spec, providers=providers)
+        found = judged.examine()
+        assert the_one(found, "region", OK).what == f"{spec}: asks Bedrock in eu-central-1"
+        assert "no price" in the_one(found, "price", WARN).what
+        assert server.got == []
+        priced = judged.configured(judge=spec, providers=providers, prices={"bedrock:anthropic.claude-sonnet": Price()})
+        online = replace(priced, examined={"online": True}).examine()
+        assert "price" not in online
+        assert "Bedrock answered in" in the_one(online, "answer", OK).what
+        assert len(server.got) == 1
+    bad = patient.configured(judge="bedrok:x").examine()
+    assert "did you mean 'bedrock'?" in the_one(bad, "judge", FAIL).what

@@ -63,6 +63,8 @@ def test_a_run_knows_labels_and_titles(cli: Cli, database: dict[str, str], sampl
         if (label.turn_id, label.entry_id) == (turn.turn_id, entry.entry_id)
     ]
     assert [label.author for label in of_entry] == ["ann"]
+    every = sorted(labels.of_run(run.run_id), key=lambda label: (label.org_id, label.turn_id, label.entry_id))
+    assert labels.of_runs([run.run_id, "nothing", run.run_id]) == every
     titles = sample_store.titles(run.run_id)
     pooled = {
         (item.entry.org_id, item.entry.entry_id): item.entry.title

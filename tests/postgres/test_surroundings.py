@@ -12,12 +12,16 @@ import pytest
 from shadowdiff.errors import ConfigError
 from shadowdiff.nightly.surroundings import history_of, surroundings_of
 from shadowdiff.nights import GateOutcome, Night, NightStatus
+from shadowdiff.records import Asked as Taken
+from shadowdiff.records import TurnAsked, Usage
 from shadowdiff.replay.compared import compare_runs
+from shadowdiff.replay.evaluated import replayed_sessions, runs_to_evaluate
 from shadowdiff.runs import Run, RunConfig, RunStatus
 from shadowdiff.store.blessed import BlessedRuns
 from shadowdiff.store.nights import NightStore
 from shadowdiff.store.runs import RunStore
 from shadowdiff.store.shared import shared_sessions
+from shadowdiff.store.since import newest_sessions, progress
 from tests.night_cases import AT
 from tests.render_cases import COSINE, MINILM, Asked, descending, entries, run_of, session_of
 
@@ -164,3 +168,41 @@ def test_sessions_are_shared_where_turns_and_pools_are_the_same(store: RunStore,
     assert compare_runs(before, other, store, figures_suffice=True).sessions_in_both == 0
     with pytest.raises(ConfigError, match="no session is in both"):
         compare_runs(later, stored("elsewhere", {"z": SAME}), store)
+
+
+def test_a_session_is_the_newest_run_s(store: RunStore, stored: StoreRun) -> None:
+    """Each once, oldest run first; a run of which nothing is the newest is missing, as is what is only planned."""
+    stored("first", {"c": SAME, "a": SAME, "b": SAME})
+    stored("second", {"b": SAME, "x": SAME})
+    stored("third", {"x": SAME, "b": SAME})
+    store.create(replace(store.get("first"), run_id="planned", status=RunStatus.RUNNING), ["a"])
+    runs = ["third", "planned", "second", "first"]
+    assert newest_sessions(store, runs) == {"first": ["c", "a"], "third": ["x", "b"]}
+    assert list(newest_sessions(store, runs)) == ["first", "third"]
+    assert newest_sessions(store, ["second", "first"]) == {"first": ["c", "a"], "second": ["b", "x"]}
+    assert progress(store, runs) == {"third": (2, 2), "planned": (0, 1), "second": (2, 2), "first": (3, 3)}
+    assert progress(store, ["nothing"]) == {"nothing": (0, 0)}
+    since = runs_to_evaluate(store, since=AT - timedelta(days=10_000))
+    assert (since.run.run_id, since.run_ids) == ("planned", ("first", "third"))
+    assert (since.repeated, since.unfinished) == (("second", "planned"), {"planned": (0, 1)})
+    assert [one.session.session_id for one in replayed_sessions(since, store)] == ["c", "a", "x", "b"]
+    other = replace(store.get("first"), run_id="other", status=RunStatus.RUNNING)
+    other = replace(other, started_at=other.started_at + timedelta(days=1), config=replace(other.config, top_k=3))
+    store.create(other, ["a"])
+    assert [group.run_ids for group in runs_to_evaluate(store, "first", AT).others] == [("other",)]
+    with pytest.raises(ConfigError, match="no run with the sides and the setting of run first has started since"):
+        runs_to_evaluate(store, "first", other.started_at)
+
+
+def test_what_asking_took_is_read_piece_by_piece(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it, once, in order of turn and side; of the run alone."""
+    monkeypatch.setattr("shadowdiff.store.runs.ASKS_PER_READ", 4)
+    names = [f"t{at:02} \"'" for at in range(11)]
+    asked = [TurnAsked(name, side, Taken(Usage(calls=at))) for at, name in enumerate(names) for side in "AB"]
+    run, _ = run_of([], (COSINE, MINILM), RunConfig())
+    for run_id in ("one", "other"):
+        store.create(replace(run, run_id=run_id, status=RunStatus.RUNNING), [])
+        store.keep(run_id, {}, asked[::-1] if run_id == "one" else asked[:3])
+    assert list(store.asks("one")) == asked
+    assert list(store.asks("other")) == asked[:3]
+    assert list(store.asks("nothing")) == []

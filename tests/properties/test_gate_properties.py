@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from shadowdiff.errors import ConfigError
 from shadowdiff.gates.figures import FIGURES
 from shadowdiff.gates.judge import outcomes
-from shadowdiff.gates.rules import Comparison, parse_rule
+from shadowdiff.gates.reader import Comparison
+from shadowdiff.gates.rules import parse_rule
 from shadowdiff.nightly.settings import Strict
 from shadowdiff.runs import Estimate, Run
 from shadowdiff.stats import wilson_interval

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadowdiff.rerankers.permutation import FIELD, TOOL, UnusableOrderError, order_of, question, windows
+from shadowdiff.remote.converse import UnusableAnswerError
+from shadowdiff.rerankers.permutation import FIELD, TOOL, order_of, question, windows
 from tests.providers.bedrock import passages_of
 
 SIZES = st.integers(2, 30).flatmap(lambda size: st.tuples(st.just(size), st.integers(1, size - 1)))
@@ -64,7 +65,7 @@ def test_an_order_is_whole_or_unusable(numbers: list[Any]) -> None:
     """Half of the passages by themselves are enough: others follow in their order, and it is told that they did."""
     usable = list(dict.fromkeys(number for number in numbers if type(number) is int and 1 <= number <= 12))
     if len(usable) < 6:
-        with pytest.raises(UnusableOrderError, match=f"^it orders {len(usable)} of 12 passages$"):
+        with pytest.raises(UnusableAnswerError, match=f"^it orders {len(usable)} of 12 passages$"):
             order_of(answer(numbers), 12)
         return
     order, repaired = order_of(answer(numbers), 12)
@@ -85,11 +86,11 @@ JSON = st.recursive(
 @given(JSON)
 def test_whatever_else_is_answered_is_unusable(content: Any) -> None:
     """Prose, nothing, JSON of another form: never an order, and never another error."""
-    with pytest.raises(UnusableOrderError):
+    with pytest.raises(UnusableAnswerError):
         order_of(content, 4)
 
 
 def test_two_calls_of_the_tool_are_unusable() -> None:
     """Nobody knows which of them counts."""
-    with pytest.raises(UnusableOrderError, match="it calls the tool 2 times"):
+    with pytest.raises(UnusableAnswerError, match="it calls the tool 2 times"):
         order_of([*answer([1, 2]), *answer([2, 1])], 2)

@@ -28,6 +28,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from shadowdiff.rerankers.permutation import FIELD, TOOL
+from tests.providers.judges import VERDICT_TOOL, Judging, always, compared_in
 
 if TYPE_CHECKING:
     import pytest
@@ -164,6 +165,8 @@ class Bedrock:
         self.lock = threading.Lock()
         self.askers: list[Closing] = []
         """Whoever asks it, to be closed before it ends."""
+        self.judge: Judging = always("tie")
+        """What the LLM says of two lists."""
         self._faults: list[Fault] = []
         self._always: Fault | None = None
 
@@ -277,18 +280,29 @@ def _ranked(query: str, documents: Sequence[str], name: str) -> list[Json]:
     return [{"index": place, name: scores[place]} for place in best]
 
 
-def _converse(_: Bedrock, asked: Json) -> Json:
+def _converse(bedrock: Bedrock, asked: Json) -> Json:
     (message,) = asked["messages"]
     text = message["content"][0]["text"]
-    _must(asked["toolConfig"]["toolChoice"] == {"tool": {"name": TOOL}}, "toolChoice")
-    _must([tool["toolSpec"]["name"] for tool in asked["toolConfig"]["tools"]] == [TOOL], "tools")
+    (tool,) = [tool["toolSpec"]["name"] for tool in asked["toolConfig"]["tools"]]
+    _must(asked["toolConfig"]["toolChoice"] == {"tool": {"name": tool}}, "toolChoice")
     _must(message["role"] == "user" and asked["inferenceConfig"]["maxTokens"] > 0, "messages or maxTokens")
-    numbers = [int(number) for number in sort_passages(text)]
-    used = {"toolUse": {"toolUseId": "tooluse_1", "name": TOOL, "input": {FIELD: numbers}}}
+    _must(tool in (TOOL, VERDICT_TOOL), "tools")
+    given: Json
+    if tool == TOOL:
+        given = {FIELD: [int(number) for number in sort_passages(text)]}
+        written = 3 * len(given[FIELD])
+    else:
+        given = bedrock.judge(compared_in(text))
+        written = len(str(given)) // 4
     return {
-        "output": {"message": {"role": "assistant", "content": [used]}},
+        "output": {
+            "message": {
+                "role": "assistant",
+                "content": [{"toolUse": {"toolUseId": "tooluse_1", "name": tool, "input": given}}],
+            }
+        },
         "stopReason": "tool_use",
-        "usage": {"inputTokens": len(text) // 4, "outputTokens": 3 * len(numbers), "totalTokens": 0},
+        "usage": {"inputTokens": len(text) // 4, "outputTokens": written, "totalTokens": 0},
         "metrics": {"latencyMs": 1},
     }
 

@@ -153,8 +153,8 @@ def test_a_named_file_must_exist(here: Path) -> None:
         pytest.param("[rerankers]\na = " + "[" * 100_000, "cannot read", id="endless-nesting"),
         pytest.param(
             "[databse]\n",
-            "unknown section [databse]; known: database, gate, nightly, prices, privacy, providers, replay, rerankers, "
-            "source, store",
+            "unknown section [databse]; known: database, gate, judge, nightly, prices, privacy, providers, replay, "
+            "rerankers, source, store",
             id="section",
         ),
         pytest.param('[store]\nurll = ""\n', "unknown key 'urll' in [store]; known: url", id="key"),

@@ -75,7 +75,7 @@ def _refused(run: Run, sessions: list[ReplayedSession], labels: list[Label]) -> 
 def test_what_cannot_be_evaluated_is_refused_with_a_way_out() -> None:
     """No label; no baseline; nobody to compare with; no turn that all ranked."""
     run, sessions, labels = labelled_run()
-    assert "has no label on any of its" in _refused(run, sessions, [])
+    assert "no label on any of the 51 turns of run" in _refused(run, sessions, [])
     assert "side A ranked none" in _refused(run, [_without(session, "A") for session in sessions], labels)
     alone = [_without(_without(session, "B"), "C") for session in sessions]
     assert "side B ranked none" in _refused(run, alone, labels)
@@ -167,7 +167,7 @@ def test_a_segment_that_gets_worse_stands_first() -> None:
     assert high is not None
     assert high < 0
     assert WHOLE.skipped_dimensions == ("tag ticket",)
-    assert {part.value for part in WHOLE.segments if part.dimension == "tag language"} == {"de", "en"}
+    assert {part.value for part in WHOLE.segments if part.dimension == "language"} == {"de", "en"}
 
 
 def test_a_side_that_is_worse_everywhere_hides_nothing_in_a_segment() -> None:

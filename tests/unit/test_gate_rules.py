@@ -6,7 +6,8 @@ import pytest
 
 from shadowdiff.errors import ConfigError
 from shadowdiff.gates.figures import FIGURES, figure_named
-from shadowdiff.gates.rules import Comparison, check_sides, parse_rule, parse_rules
+from shadowdiff.gates.reader import Comparison
+from shadowdiff.gates.rules import check_sides, parse_rule, parse_rules
 
 READ = [
     ("only_in_a_per_session <= 3", "mean_only_in_a_per_session", None, Comparison.AT_MOST, 3.0),
@@ -31,7 +32,7 @@ REFUSED = [
     ("only_in_a <= many", "expected a number after '<=', found 'many' (at 14)"),
     ("only_in_a <= nan", "expected a number after '<=', found 'nan' (at 14)"),
     ("only_in_a <= 3 entries", "expected nothing more after '3', found 'entries' (at 16)"),
-    ("only_in_a <= 1,000", "expected nothing more after '1', found ',' (at 15)"),
+    ("only_in_a <= 1,000", "expected nothing more after '1', found ',000' (at 15)"),
     ("only_in_a. <= 3", "expected a side such as B after '.', found '<=' (at 12)"),
     ("only_in_a.minilm <= 3", "expected a side such as B after '.', found 'minilm' (at 11)"),
     ("mean_overlp.B >= 0.7", "no figure 'mean_overlp'; did you mean 'mean_overlap'? (at 1)"),

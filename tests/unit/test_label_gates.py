@@ -9,7 +9,7 @@ import pytest
 from shadowdiff.errors import ConfigError
 from shadowdiff.evaluation.results import Evaluation, Kind, Measure, MeasureResult
 from shadowdiff.gates.labelled import depths, label_outcomes, parse_label_rule, parse_label_rules
-from shadowdiff.gates.rules import Comparison
+from shadowdiff.gates.reader import Comparison
 from shadowdiff.nightly.settings import Strict
 from shadowdiff.nights import GateOutcome
 from shadowdiff.runs import Estimate
@@ -56,19 +56,19 @@ def test_rules_are_read_as_people_write_them() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "expected a measure of a side, such as ndcg@10.B (at 1)"),
+        ("", "expected a measure of a side, such as ndcg@10.B (at 0)"),
         ("ndgc@5.B >= 1", "no measure 'ndgc'; did you mean 'ndcg'?"),
-        ("ndcg.B >= 1", "expected a depth after 'ndcg', such as @10, found '.B' (at 5)"),
+        ("ndcg.B >= 1", "expected a depth such as @10 after 'ndcg', found '.B' (at 5)"),
         ("ndcg@0.B >= 1", "expected a depth"),
-        ("ndcg@5 >= 1", "expected a side such as .B, found '>=' (at 8)"),
-        ("ndcg@5.B = 1", "expected <=, <, >= or >, found '=' (at 10)"),
-        ("ndcg@5.B >=", "expected a number, or the same measure of another side (at 11)"),
+        ("ndcg@5 >= 1", "expected a side such as .B after '@5', found '>=' (at 8)"),
+        ("ndcg@5.B = 1", "expected <=, <, >= or > after '.B', found '=' (at 10)"),
+        ("ndcg@5.B >=", "expected a number, or the same measure of another side after '>=' (at 11)"),
         ("ndcg@5.B >= 1.5", "measures are from 0 to 1, found 1.5"),
-        ("ndcg@5.B >= -0.1", "expected a number, or the same measure of another side, found '-0.1'"),
+        ("ndcg@5.B >= -0.1", "expected a number, or the same measure of another side after '>=', found '-0.1' (at 13)"),
         ("ndcg@5.B >= ndcg@10.A", "expected ndcg@5 of another side, found ndcg@10.A"),
         ("ndcg@5.B >= ndcg@5.B", "expected ndcg@5 of another side, found ndcg@5.B"),
-        ("ndcg@5.B >= ndcg@5.A -", "expected a number (at 22)"),
-        ("ndcg@5.B >= 0.5 or 1", "expected nothing more, found 'or 1'"),
+        ("ndcg@5.B >= ndcg@5.A -", "expected a number after '-' (at 22)"),
+        ("ndcg@5.B >= 0.5 or 1", "expected nothing more after '0.5', found 'or' (at 17)"),
         ("__import__('os').B >= 1", "expected a measure of a side"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from shadowdiff.errors import RefusedError, RerankerError, TransientError, UnaffordableError
 from shadowdiff.protocols import Answer, PooledTurn, ScoreRequest
 from shadowdiff.records import NOISE_SIDE, Asked, Usage
-from shadowdiff.replay.budget import Budget
+from shadowdiff.remote.budget import Budget
 from shadowdiff.replay.plan import SideTurns, WindowPlan, rank_anew
 from shadowdiff.replay.score import NoCache, RankedTurn
 from shadowdiff.rerankers.bm25 import build as build_bm25

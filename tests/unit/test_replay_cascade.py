@@ -9,7 +9,7 @@ import pytest
 from shadowdiff.errors import RemoteError, RerankerError, UnaffordableError
 from shadowdiff.protocols import PooledTurn, PoolReranker, Reranker
 from shadowdiff.ranking import rank_pool
-from shadowdiff.replay.budget import Budget
+from shadowdiff.remote.budget import Budget
 from shadowdiff.replay.plan import SideTurns, WindowPlan, rank_anew, rank_turns
 from shadowdiff.replay.score import NoCache, RankedTurn, RankResult
 from shadowdiff.rerankers.cascade import Cascade

@@ -10,9 +10,10 @@ import pytest
 from shadowdiff.errors import RefusedError, RemoteError, SpecError
 from shadowdiff.protocols import Asks, Listwise, PairScores, Repeatable, ScoreRequest, Truncates
 from shadowdiff.records import Usage
+from shadowdiff.remote.converse import STOPS
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers import permutation
-from shadowdiff.rerankers.llm import STOPS, LlmReranker
+from shadowdiff.rerankers.llm import LlmReranker
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import parse
 from tests.providers.bedrock import (

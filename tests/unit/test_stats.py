@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from shadowdiff import stats
-from shadowdiff.stats import Interval, bootstrap_ratio, bootstrap_ratios, bootstrap_share, wilson_interval
+from shadowdiff.stats import (
+    Interval,
+    bootstrap_ratio,
+    bootstrap_ratios,
+    bootstrap_share,
+    difference_interval,
+    wilson_interval,
+)
 
 
 def test_the_value_is_a_ratio_of_sums() -> None:
@@ -160,6 +167,16 @@ def test_wilson_interval_refuses_what_is_no_share(successes: int, trials: int, c
     """More successes than trials, fewer than none, or a confidence of one."""
     with pytest.raises(ValueError, match="no interval of"):
         wilson_interval(successes, trials, confidence=confidence)
+
+
+def test_difference_of_two_shares() -> None:
+    """Newcombe 1998, table II, method 10: 56/70 less 48/80 has 0.0524 to 0.3339, 9/10 less 3/10 0.1705 to 0.8090."""
+    assert difference_interval((56, 70), (48, 80)) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+    assert difference_interval((9, 10), (3, 10)) == pytest.approx((0.6, 0.1705, 0.8090), abs=5e-5)
+    value, low, high = difference_interval((3, 10), (9, 10))
+    assert (value, low, high) == pytest.approx((-0.6, -0.8090, -0.1705), abs=5e-5)
+    with pytest.raises(ValueError, match="no trials"):
+        difference_interval((0, 0), (1, 2))
 
 
 def test_a_share_by_hand() -> None:

@@ -1,0 +1,308 @@
+"""`shadowdiff judge`: which of two sides' lists is better, by a judge that does not know whose they are."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shadowdiff.cli.invocation import Invocation
+from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of, with_texts
+from shadowdiff.cli.when import When
+from shadowdiff.errors import ConfigError, SpendingCapError, TooManyFailuresError
+from shadowdiff.runs import RunStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shadowdiff.judging.hearing import Hearing
+    from shadowdiff.judging.protocol import Judge
+    from shadowdiff.judging.results import Judgement
+    from shadowdiff.runs import Price, Run, Side
+
+EPILOG = """\b
+Examples:
+  shadowdiff judge latest --judge bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0 --dry-run
+  shadowdiff judge latest --queries 100 --since 7d --stratify org --max-usd 5
+  shadowdiff judge 20261120-0214 --side C --top-k 5 --format markdown -o judgement.md
+  shadowdiff judge latest --judge human --queries 20
+
+\b
+[judge] spec in shadowdiff.toml names the judge; [prices] what it charges, under its spec. The same command
+again asks only what has no verdict yet. Exit 1 where --max-usd stopped it, 4 where no question was answered."""
+WAITING = "waiting for the answers that are under way; Ctrl-C again gives them up"
+WHICH = (
+    click.option(
+        "--side",
+        "sides",
+        multiple=True,
+        metavar="LABEL",
+        help="Hold this side against the baseline; repeatable (default: every other side).",
+    ),
+    click.option(
+        "--queries", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="Draw N turns."
+    ),
+    click.option("--since", type=When(), help="Only turns asked since then."),
+    click.option("--stratify", type=click.Choice(["org"]), help="Each org gives its share of the turns."),
+    click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Draw other turns, other coins."),
+    click.option(
+        "--top-k", type=click.IntRange(min=1), metavar="K", help="Entries of a list; default: the run's top K."
+    ),
+    click.option(
+        "--max-chars",
+        type=click.IntRange(min=100),
+        default=2_000,
+        show_default=True,
+        metavar="N",
+        help="Characters of an entry that are shown.",
+    ),
+)
+HOW = (
+    click.option("--judge", "spec", metavar="SPEC", help="Who judges: bedrock:MODEL, human, or a plug-in's."),
+    click.option("--author", metavar="NAME", help="Who judges as `human`; default: your user name."),
+    click.option(
+        "--max-usd",
+        type=click.FloatRange(min=0),
+        metavar="X",
+        help="Stop, with all verdicts kept, before it costs more.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Say what would be asked and cost; ask nothing."),
+    click.option("--retry-abstained", is_flag=True, help="Ask again where an answer could not be used."),
+    click.option(
+        "--count-flagged",
+        is_flag=True,
+        help="Count turns on which text that reads like an instruction stands in one list only.",
+    ),
+    click.option(
+        "--examples",
+        type=click.IntRange(min=0),
+        default=3,
+        show_default=True,
+        metavar="N",
+        help="Show N wins and N losses with the judge's reason.",
+    ),
+)
+
+
+def _options(function: Any) -> Any:
+    for option in reversed((*WHICH, *HOW)):
+        function = option(function)
+    return function
+
+
+@click.command("judge", epilog=EPILOG)
+@click.argument("run", metavar="RUN", default="latest")
+@_options
+@kind_option("terminal", "markdown", "json")
+@place_options
+@click.pass_obj
+def command(invocation: Invocation, /, run: str, **options: Any) -> None:
+    """Let a judge say which side's list is better, without knowing the sides.
+
+    RUN is a run's id, the beginning of one, or `latest`. The judge sees the conversation so far, the query and the
+    entries of both lists under neutral names, in both orders: what it does not say in both is no win. Identical lists
+    are ties that nobody is asked about. Each verdict is stored with all that it takes to check it.
+    """
+    hearing = _hearing(invocation, run, options)
+    _tell_left_out(hearing)
+    hearing.look_up()
+    if options["dry_run"]:
+        _write_forecast(hearing, options)
+        return
+    reused = len(hearing.found.verdicts)
+    exhausted = _ask(hearing, options["max_usd"])
+    _write(hearing, reused, options)
+    _refuse(hearing, options["max_usd"] if exhausted else None)
+
+
+def _hearing(invocation: Invocation, name: str, options: dict[str, Any]) -> Hearing:
+    """What the options ask for. Raises ConfigError, SpecError."""
+    from shadowdiff.judging.drawing import Wanted
+    from shadowdiff.judging.hearing import Hearing
+    from shadowdiff.judging.questions import Showing
+    from shadowdiff.privacy import NO_REDACTION, redactor
+    from shadowdiff.replay.results import outcomes
+    from shadowdiff.rerankers.network import network_of
+    from shadowdiff.store.prune import require_sessions
+
+    run, store = invocation.store.get(name), invocation.store
+    require_sessions(run, store)
+    judge, price = _judge(invocation, options)
+    network = network_of(judge)
+    sends = network is not None and network.sends_texts
+    return Hearing(
+        run=run,
+        others=_sides(run, options["sides"]),
+        judge=judge,
+        store=store,
+        outcomes=lambda session_ids: with_texts(run, invocation, outcomes(run, store, session_ids)),
+        wanted=Wanted(options["queries"], options["since"], options["stratify"] == "org", options["seed"]),
+        showing=Showing(
+            options["top_k"] or run.config.top_k,
+            options["max_chars"],
+            options["seed"],
+            redactor(invocation.settings.privacy) if sends else NO_REDACTION,
+        ),
+        price=price,
+        again=options["retry_abstained"],
+    )
+
+
+def _judge(invocation: Invocation, options: dict[str, Any]) -> tuple[Judge, Price | None]:
+    """Who judges, and what that costs. Raises ConfigError, SpecError."""
+    from shadowdiff.judging.judges import build
+    from shadowdiff.judging.protocol import JudgeContext
+    from shadowdiff.rerankers.spec import parse
+
+    settings = invocation.settings
+    text = options["spec"] or settings.judge
+    if not text:
+        raise ConfigError(
+            "no judge is named: say --judge bedrock:MODEL or --judge human, or set spec in [judge] of shadowdiff.toml"
+        )
+    spec = parse(text)
+    context = JudgeContext(settings.providers, options["author"] or "")
+    judge = build(spec, context, offline=settings.privacy.offline)
+    names = (text, str(spec), str(spec.bare))
+    price = next((settings.prices[name] for name in names if name in settings.prices), None)
+    if options["max_usd"] is not None and price is None and judge.network is not None:
+        raise ConfigError(
+            f'--max-usd needs a price, and {str(spec)!r} has none; add [prices."{spec.bare}"] to shadowdiff.toml'
+        )
+    return judge, price
+
+
+def _sides(run: Run, labels: Sequence[str]) -> tuple[Side, ...]:
+    """Those named, or all that are compared with the baseline. Raises ConfigError."""
+    wanted = [label.upper() for label in labels]
+    known = {side.label: side for side in run.others}
+    unknown = [label for label in wanted if label not in known]
+    if unknown or not known:
+        listed = ", ".join(known) or "none"
+        raise ConfigError(f"run {run.run_id} has no side {', '.join(unknown)} beside the baseline; it has {listed}")
+    return tuple(side for label, side in known.items() if not wanted or label in wanted)
+
+
+def _tell_left_out(hearing: Hearing) -> None:
+    """What of the run is not judged."""
+    from shadowdiff import diagnostics
+
+    run, drawn = hearing.run, hearing.drawn
+    if run.status is not RunStatus.DONE:
+        diagnostics.warning(f"run {run.run_id} is not finished: what is stored of it is judged")
+    if drawn.unfinished:
+        diagnostics.warning(f"left out: {drawn.unfinished:,} turns that a side did not rank")
+    if hearing.beside.textless:
+        diagnostics.warning(f"left out: {hearing.beside.textless:,} turns whose texts are not what was ranked any more")
+    if not hearing.asks.comparisons:
+        raise ConfigError(
+            f"run {run.run_id} has no turn to judge: {drawn.earlier:,} were asked before --since, and a side failed on "
+            f"{drawn.unfinished:,}"
+        )
+
+
+def _ask(hearing: Hearing, max_usd: float | None) -> bool:
+    """Ask what has no verdict yet; whether the cap stopped it. Raises KeyboardInterrupt where somebody did."""
+    from shadowdiff import diagnostics
+    from shadowdiff.cli.ending import Ending
+
+    waiting = len(hearing.asks.questions) - len(hearing.found.verdicts)
+    if not waiting:
+        return False
+    hearing.judge.prepare()
+    with Ending(
+        partial(diagnostics.note, "waiting for the answers that are under way; Ctrl-C again gives them up")
+    ) as ending:
+        if hearing.judge.is_person:
+            exhausted = hearing.carry_out(max_usd, lambda done, whole: None, ending.is_asked)
+        else:
+            with diagnostics.counted_progress("judging") as on_answered:
+                exhausted = hearing.carry_out(max_usd, on_answered, ending.is_asked)
+        asked_to_end = ending.is_asked()
+    hearing.judge.close()
+    if asked_to_end:
+        diagnostics.note(
+            f"{len(hearing.found.verdicts):,} of {len(hearing.asks.questions):,} verdicts are stored; "
+            "the same command asks for the rest"
+        )
+        raise KeyboardInterrupt
+    return exhausted
+
+
+def _write_forecast(hearing: Hearing, options: dict[str, Any]) -> None:
+    from shadowdiff.render.judge_forecast import judge_forecast_json, judge_forecast_lines
+    from shadowdiff.render.lines import painter
+
+    found = hearing.forecast()
+    with opened(options["output"]) as out:
+        if options["kind"] == "json":
+            out.write(judge_forecast_json(found, options["max_usd"]))
+            return
+        paint = painter(color=colored(options["color"], out))
+        for line in judge_forecast_lines(found, options["width"] or width_of(out), options["max_usd"]):
+            out.write(paint(line) + "\n")
+
+
+def _write(hearing: Hearing, reused: int, options: dict[str, Any]) -> None:
+    from shadowdiff.render.judgement import judgement_lines
+    from shadowdiff.render.judgement_documents import judgement_json, judgement_markdown
+    from shadowdiff.render.lines import painter
+
+    judgement = _judgement(hearing, reused, options)
+    with opened(options["output"]) as out:
+        if options["kind"] == "json":
+            out.write(judgement_json(judgement, hearing.run))
+        elif options["kind"] == "markdown":
+            out.write(judgement_markdown(judgement, hearing.run, options["examples"]))
+        else:
+            paint = painter(color=colored(options["color"], out))
+            width = options["width"] or width_of(out)
+            for line in judgement_lines(judgement, hearing.run, width, options["examples"]):
+                out.write(paint(line) + "\n")
+
+
+def _judgement(hearing: Hearing, reused: int, options: dict[str, Any]) -> Judgement:
+    from shadowdiff.judging.results import JudgedBy, Judgement, Spent
+    from shadowdiff.judging.tally import tally
+
+    judge, price, found = hearing.judge, hearing.price, hearing.found
+    whole = hearing.usage()
+    since = hearing.wanted.since
+    by = JudgedBy(
+        judge=str(judge.spec),
+        model=judge.model,
+        seed=hearing.wanted.seed,
+        top_k=hearing.showing.top_k,
+        both_orders=judge.both_orders,
+        queries=hearing.wanted.queries,
+        stratified_by=options["stratify"] or "",
+        since="" if since is None else since.isoformat(timespec="minutes"),
+    )
+    spent = Spent(
+        asked=found.calls,
+        reused=reused,
+        now=found.asked,
+        whole=whole,
+        usd_now=price.usd(found.asked) if price else None,
+        usd_whole=price.usd(whole) if price else None,
+    )
+    flagged = options["count_flagged"]
+    reports = {
+        label: tally(turns, both_orders=judge.both_orders, count_flagged=flagged)
+        for label, turns in hearing.judged().items()
+    }
+    return Judgement(by, spent, reports, hearing.prompt_hashes())
+
+
+def _refuse(hearing: Hearing, cap: float | None) -> None:
+    """Raise where less was judged than was asked for: after it was written, so that nothing is lost."""
+    found, questions = hearing.found, hearing.asks.questions
+    if cap is not None:
+        raise SpendingCapError(
+            f"stopped before the judge cost more than --max-usd {cap:g}; {len(found.verdicts):,} of "
+            f"{len(questions):,} verdicts are stored; the same command with more asks for the rest"
+        )
+    if questions and not found.verdicts and found.failures:
+        reason = next(iter(found.failures.values()))
+        raise TooManyFailuresError(f"the judge answered none of {len(questions):,} questions: {reason}")
