@@ -10,7 +10,7 @@ import termios
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from shadowdiff.errors import ConfigError
 from shadowdiff.terminal_keys import CTRL_D, UNKNOWN, first_key
@@ -46,8 +46,9 @@ class Screen:
     terminal is as it was, and the process ends as any that was ended so. Ctrl-Z suspends.
     """
 
-    def __init__(self) -> None:
-        self._in, self._out = sys.stdin.fileno(), sys.stdout.fileno()
+    def __init__(self, out: TextIO | None = None) -> None:
+        """`out`: what to draw on; default: stdout."""
+        self._in, self._out = sys.stdin.fileno(), (sys.stdout if out is None else out).fileno()
         self._before: list[Any] = []
         self._handlers: dict[int, Any] = {}
         self._sent = b""
@@ -194,7 +195,11 @@ def end_as(number: int) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def require_terminal(command: str, instead: str) -> None:
-    """Raise ConfigError where nobody sits at a terminal that can be drawn on; `instead`: what to use there."""
-    if os.environ.get("TERM") == "dumb" or not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+def require_terminal(command: str, instead: str, *, writes_results: bool = False) -> None:
+    """Raise ConfigError where nobody sits at a terminal that can be drawn on; `instead`: what to use there.
+
+    With `writes_results`, stdout may be a file or a pipe, and stderr is drawn on.
+    """
+    needed = (sys.stdin, sys.stderr) if writes_results else (sys.stdin, sys.stdout, sys.stderr)
+    if os.environ.get("TERM") == "dumb" or not all(stream.isatty() for stream in needed):
         raise ConfigError(f"{command} needs a terminal to draw on; in a pipe, use: {instead}")

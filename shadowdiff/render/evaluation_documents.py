@@ -76,7 +76,7 @@ def evaluation_json(evaluation: Evaluation, runs: EvaluatedRuns) -> str:
         "ceiling": every["ceiling"],
         "unjudged": every["unjudged"],
     }
-    return json.dumps(_rounded(document), indent=1) + "\n"
+    return json.dumps(rounded(document), indent=1) + "\n"
 
 
 def _measure(found: MeasureResult) -> dict[str, Any]:
@@ -115,13 +115,13 @@ def _segment(segment: Segment) -> dict[str, Any]:
     }
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
     """The same with every fraction to as many places as the other documents have."""
     if isinstance(value, float):
         return round(value, JSON_PLACES)
     if isinstance(value, dict):
-        return {name: _rounded(item) for name, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value
+        return {name: rounded(item) for name, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def evaluation_markdown(evaluation: Evaluation, runs: EvaluatedRuns, most_unjudged: int) -> str:
@@ -141,21 +141,23 @@ def _head(evaluation: Evaluation, runs: EvaluatedRuns) -> Iterator[str]:
 
 def _tables(evaluation: Evaluation) -> Iterator[str]:
     for label in evaluation.others:
-        yield _table(*side_rows(evaluation, label))
+        yield figures_table(*side_rows(evaluation, label))
     yield f"<sub>{markdown(HOW.format(a=evaluation.baseline) + '; ' + how_counted(evaluation), NOTE_CELLS)}</sub>"
 
 
 def _folded(evaluation: Evaluation, most: int) -> Iterator[str]:
     if evaluation.segments:
         note = f"<sub>{markdown(segment_note(evaluation), NOTE_CELLS)}</sub>"
-        yield _details(f"Segments, by {evaluation.headline.measure.name}", _table(*segment_rows(evaluation)), note)
+        yield details(
+            f"Segments, by {evaluation.headline.measure.name}", figures_table(*segment_rows(evaluation)), note
+        )
     ceiling = evaluation.ceiling
     if ceiling is not None:
         points = curve_points(ceiling) if ceiling.recall else []
         row = TableRow("recall", [Figure(number(ceiling.recall[at - 1])) for at in points])
-        curve = [_table([f"{at:,}" for at in points], [row])] if points else []
-        losses = _table(*loss_rows(ceiling))
-        yield _details(
+        curve = [figures_table([f"{at:,}" for at in points], [row])] if points else []
+        losses = figures_table(*loss_rows(ceiling))
+        yield details(
             "Retrieval's ceiling",
             *curve,
             markdown(ceiling_sentence(ceiling), NOTE_CELLS),
@@ -163,7 +165,7 @@ def _folded(evaluation: Evaluation, most: int) -> Iterator[str]:
             f"<sub>{SHARES}</sub>",
         )
     if evaluation.unjudged:
-        yield _details("Entries without a label", markdown(unjudged_heading(evaluation)), _unjudged(evaluation, most))
+        yield details("Entries without a label", markdown(unjudged_heading(evaluation)), _unjudged(evaluation, most))
 
 
 def _unjudged(evaluation: Evaluation, most: int) -> str:
@@ -182,7 +184,8 @@ def _unjudged(evaluation: Evaluation, most: int) -> str:
     return "\n".join([*lines, "", *(f"<sub>{note}</sub>" for note in notes)])
 
 
-def _table(headings: list[str], rows: list[TableRow]) -> str:
+def figures_table(headings: list[str], rows: list[TableRow]) -> str:
+    """The rows as a table, under headings of their figures."""
     cells = ([markdown(row.label, CELL), *(_cell(figure) for figure in row.figures)] for row in rows)
     return "\n".join(table(("", *map(markdown, headings)), cells))
 
@@ -191,5 +194,6 @@ def _cell(figure: Figure) -> str:
     return markdown(" ".join(part for part in figure if part))
 
 
-def _details(summary: str, *parts: str) -> str:
+def details(summary: str, *parts: str) -> str:
+    """Blocks that are Markdown already, folded under a summary of ours."""
     return "\n\n".join([f"<details><summary>{summary}</summary>", *parts, "</details>"])
