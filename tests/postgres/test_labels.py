@@ -64,7 +64,7 @@ def test_a_run_knows_labels_and_titles(cli: Cli, database: dict[str, str], sampl
     ]
     assert [label.author for label in of_entry] == ["ann"]
     every = labels.every_of_run(run.run_id)
-    first = {}
+    first: dict[tuple[str, str, str], Label] = {}
     for label in every:
         first.setdefault((label.org_id, label.turn_id, label.entry_id), label)
     assert list(first.values()) == labels.of_run(run.run_id)
