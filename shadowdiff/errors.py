@@ -4,6 +4,7 @@ ShadowdiffError                 one plain line for a person; never a traceback
 ├── ConfigError                 exit 2: an option, spec, file or name that cannot be used as given
 │   ├── OfflineError            something would open a network connection, and offline is on
 │   ├── HeldError               another command is at work on the same run or configuration
+│   ├── NothingToMeasureError   a run without labels that every side's rankings can be held against
 │   ├── SpecError               a reranker spec that does not parse or names nothing installed
 │   └── BundleError             a bundle file refused, with file, line and reason
 ├── DatabaseError               exit 3: the source or the store cannot be reached or used
@@ -59,6 +60,10 @@ class ConfigError(ShadowdiffError):
 
 class SpecError(ConfigError):
     """A reranker spec does not parse, or names no installed reranker."""
+
+
+class NothingToMeasureError(ConfigError):
+    """Runs have no labelled turn on which their sides can be compared."""
 
 
 class HeldError(ConfigError):

@@ -69,6 +69,14 @@ class Followable(Protocol):
         ...
 
 
+class Drawable(Followable, SessionSource, Protocol):
+    """A source from which sessions can be drawn, each org's share of them."""
+
+    def session_orgs(self, window: Window) -> dict[str, str]:
+        """Orgs by the id of every session that the window selects, oldest first. Raises SourceError, ConfigError."""
+        ...
+
+
 class KnowledgeBase(Protocol):
     """Where entries and embeddings come from. Every call is one statement however many turns it serves."""
 

@@ -64,6 +64,10 @@ class RunConfig:
     """Labels of the sides that saw redacted texts, because theirs leave this machine."""
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By label of the side; a side that has none costs nothing, or nobody said what."""
+    asking_sides: tuple[str, ...] = ()
+    """Labels of the sides that ask a provider, or a server, for what the cache does not hold."""
+    turns_per_month: float | None = None
+    """How often production is asked, counted where a sample of it was drawn; None: the run's own turns say it."""
 
 
 class RunStatus(StrEnum):
@@ -204,6 +208,11 @@ class SideSummary:
         if self.cost_usd is None or not self.asked_turns:
             return None
         return self.cost_usd / self.asked_turns * self._share_asked
+
+    def usd_per_month(self, turns_per_month: float | None) -> float | None:
+        """If every one of a month's turns were asked for; None where either is not known."""
+        each = self.usd_per_turn
+        return None if each is None or turns_per_month is None else each * turns_per_month
 
     @property
     def _share_asked(self) -> float:

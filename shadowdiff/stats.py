@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from math import sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
@@ -79,6 +80,37 @@ def bootstrap_ratios(
     ratios = _resampled(tops, bottoms, resamples, seed)
     lows, highs = np.quantile(ratios, [tail, 1 - tail], axis=0).tolist()
     return [Interval(*ends) for ends in zip(values, lows, highs, strict=True)]
+
+
+def bootstrap_share(
+    parts: ArrayLike, wholes: ArrayLike, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> Interval:
+    """Share that one sum over clusters is of another, with its percentile bootstrap interval; parts may be negative.
+
+    As `bootstrap_ratio`, but a cluster's whole may have either sign: a session's
+    change to one side beside its change to another. A resample whose whole is not
+    above 0 says nothing of a share, and counts beyond both ends. Where those are more
+    than a tail of the interval holds, the whole is not shown to be above 0, and the
+    share means nothing: its interval would be without end (Fieller 1954; for the bootstrap
+    Hwang 1995, section 3). Then, and with fewer than two clusters, all three are None.
+
+    Raises ValueError on unequal lengths, a number that is not finite, a confidence outside (0, 1), or no resamples.
+    """
+    pairs = np.stack([np.ravel(np.asarray(row, np.float64)) for row in (parts, wholes)])
+    if not np.isfinite(pairs).all() or not 0 < confidence < 1 or resamples < 1:
+        raise ValueError(f"every number must be finite, {confidence} between 0 and 1, and {resamples} be 1 or more")
+    pairs = pairs[:, np.lexsort(pairs)]
+    top, bottom = pairs.sum(axis=1)
+    if pairs.shape[1] < 2 or bottom <= 0:
+        return Interval(None)
+    drawn = np.concatenate([counts @ pairs.T for counts in draws(pairs.shape[1], resamples, seed)])
+    is_share = drawn[:, 1] > 0
+    shares = drawn[is_share, 0] / drawn[is_share, 1]
+    unknown = np.full(int(np.count_nonzero(~is_share)), np.inf)
+    tail = (1 - confidence) / 2
+    low = float(np.quantile(np.concatenate([shares, -unknown]), tail, method="lower"))
+    high = float(np.quantile(np.concatenate([shares, unknown]), 1 - tail, method="higher"))
+    return Interval(float(top / bottom), low, high) if math.isfinite(low) and math.isfinite(high) else Interval(None)
 
 
 def wilson_interval(successes: int, trials: int, *, confidence: float = 0.95) -> Interval:

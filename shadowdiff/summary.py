@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from shadowdiff.distinct import DistinctPairs
@@ -15,6 +16,16 @@ from shadowdiff.stats import bootstrap_ratios
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+
+MONTH = timedelta(days=30)
+LEAST_SPAN = timedelta(hours=1)
+"""Between the first and the last turn, for a rate."""
+
+
+def turns_per_month(turns: float, first: datetime, last: datetime) -> float | None:
+    """How often is asked, from so many turns between two of them; None where they lie too close together to say."""
+    return turns * (MONTH / (last - first)) if last - first >= LEAST_SPAN else None
 
 
 class SummaryBuilder:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from shadowdiff.store.runs import Beside
 
 
+DEFAULT_BASELINE = "cosine"
+DEFAULT_OTHERS = ("bm25",)
+
+
 @dataclass(frozen=True, slots=True)
 class SideOptions:
     """Which rerankers play."""
@@ -30,6 +34,16 @@ class SideOptions:
     """The side that is production's, as the command line says."""
     configured_production: str | None = None
     """The same, as shadowdiff.toml says."""
+
+
+def named_sides(invocation: Invocation, baseline: str | None, others: Sequence[str]) -> SideOptions:
+    """The sides of the command line, else those of [replay] in shadowdiff.toml, else cosine against bm25."""
+    settings = invocation.settings
+    return SideOptions(
+        baseline or settings.baseline or DEFAULT_BASELINE,
+        tuple(others or settings.others or DEFAULT_OTHERS),
+        configured_production=settings.production,
+    )
 
 
 def replay_sessions(

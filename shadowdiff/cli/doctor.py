@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shadowdiff.cli.carrying import named_sides
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, opened, width_of
-from shadowdiff.cli.replay import DEFAULT_BASELINE, DEFAULT_OTHERS
 from shadowdiff.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -83,9 +83,8 @@ def _sides(invocation: Invocation, baseline: str | None, others: tuple[str, ...]
     """Sides by label, then what production runs, then whatever else has a short name."""
     from shadowdiff.replay.sides import NO_SIDE
 
-    settings = invocation.settings
-    named = [baseline or settings.baseline or DEFAULT_BASELINE, *(others or settings.others or DEFAULT_OTHERS)]
-    found = list(zip(string.ascii_uppercase, named, strict=False))
+    settings, sides = invocation.settings, named_sides(invocation, baseline, others)
+    found = list(zip(string.ascii_uppercase, [sides.baseline, *sides.others], strict=False))
     found += [("production", settings.production)] if settings.production not in {None, NO_SIDE} else []
     return [*found, *(("", name) for name in settings.rerankers)]
 

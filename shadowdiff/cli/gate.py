@@ -13,14 +13,13 @@ from shadowdiff.cli.evaluate import asked_runs, min_grade_option, run_argument, 
 from shadowdiff.cli.gating import refusing_crossed
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
-from shadowdiff.errors import ConfigError
+from shadowdiff.cli.qrels import labels_of, labels_option
 from shadowdiff.nightly.settings import Strict
 
 if TYPE_CHECKING:
     from shadowdiff.evaluation.results import Evaluation
     from shadowdiff.evaluation.runs import EvaluatedRuns
     from shadowdiff.nights import GateOutcome
-    from shadowdiff.records import Label
     from shadowdiff.runs import Run
 
 EPILOG = """\b
@@ -39,12 +38,7 @@ Measures: ndcg@K, mrr@K, p@K, recall@K, judged@K, map. Exit 1 where a rule does 
 @run_argument
 @since_option
 @click.option("--rule", "rules", multiple=True, required=True, metavar="RULE", help="What must hold; repeatable.")
-@click.option(
-    "--labels",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="TREC qrels (turn_id 0 entry_id grade) in place of the labels that are stored.",
-)
+@labels_option
 @min_grade_option
 @click.option(
     "--strict",
@@ -75,11 +69,10 @@ def command(
     from shadowdiff.gates.labelled import depths, label_outcomes, parse_label_rules
     from shadowdiff.render.evaluated import runs_named
     from shadowdiff.replay.evaluated import replayed_sessions
-    from shadowdiff.store.labels import Labels
 
     read = parse_label_rules(rules)
     store, runs = invocation.store, asked_runs(invocation, run, since)
-    given = Labels(store).of_runs(runs.run_ids) if labels is None else _labels_of(labels, runs, invocation)
+    given = labels_of(runs, invocation, labels)
     evaluation = evaluate(
         runs.run,
         replayed_sessions(runs, store),
@@ -91,25 +84,6 @@ def command(
     outcomes = label_outcomes(read, evaluation, Strict(options["strict"]))
     with refusing_crossed(outcomes):
         _write(runs, evaluation, outcomes, options)
-
-
-def _labels_of(path: Path, runs: EvaluatedRuns, invocation: Invocation) -> list[Label]:
-    """What a qrels file says of the runs' turns. Raises ConfigError where it says nothing of them."""
-    from shadowdiff.records import Label
-    from shadowdiff.render.evaluated import runs_named
-    from shadowdiff.replay.evaluated import replayed_sessions
-    from shadowdiff.sources.qrels import read_qrels
-
-    if not path.is_file():
-        raise ConfigError(f"no qrels at {path}")
-    sessions = replayed_sessions(runs, invocation.store, with_pools=False)
-    orgs = {turn.turn.turn_id: replayed.session.org_id for replayed in sessions for turn in replayed.turns}
-    judged = [item for item in read_qrels(path) if item.turn_id in orgs]
-    if not judged:
-        raise ConfigError(
-            f"{path} judges no turn of {runs_named(runs)}; turns are called like {next(iter(orgs), '–')!r}"
-        )
-    return [Label(orgs[item.turn_id], item.turn_id, item.entry_id, item.grade, path.name) for item in judged]
 
 
 def _write(

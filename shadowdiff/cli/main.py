@@ -26,6 +26,7 @@ COMMANDS = {
     "label": "shadowdiff.cli.label",
     "evaluate": "shadowdiff.cli.evaluate",
     "gate": "shadowdiff.cli.gate",
+    "pilot": "shadowdiff.cli.pilot",
     "nightly": "shadowdiff.cli.nightly",
     "history": "shadowdiff.cli.history",
     "compare": "shadowdiff.cli.compare",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 from shadowdiff.cli.carrying import (
     SideOptions,
     built,
+    named_sides,
     refuse_cap,
     refuse_too_many_failures,
     replay_sessions,
@@ -22,7 +23,7 @@ from shadowdiff.cli.gating import Gate, asked_gate, gate_options, refusing_cross
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import OutputOptions, output_options, taken, write_run
 from shadowdiff.cli.pooling import pool_options
-from shadowdiff.cli.when import When
+from shadowdiff.cli.when import When, require_order
 from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from shadowdiff.runs import Run, RunConfig
 
 DEFAULT_LAST = 10
-DEFAULT_BASELINE = "cosine"
-DEFAULT_OTHERS = ("bm25",)
 
 EPILOG = """\b
 Examples:
@@ -172,25 +171,15 @@ def _how(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sides(invocation: Invocation, options: dict[str, Any]) -> SideOptions:
-    settings = invocation.settings
-    baseline = options["baseline"] or settings.baseline or DEFAULT_BASELINE
-    others = options["others"] or settings.others or DEFAULT_OTHERS
-    return SideOptions(
-        baseline,
-        tuple(others),
-        dict(options["min_scores"]),
-        production=options["production"],
-        configured_production=settings.production,
-    )
+    sides = named_sides(invocation, options["baseline"], options["others"])
+    return replace(sides, min_scores=dict(options["min_scores"]), production=options["production"])
 
 
 def _window(options: dict[str, Any]) -> Window:
     from shadowdiff.records import Window
 
-    since: datetime | None = options["since"]
-    until: datetime | None = options["until"]
-    if since and until and since >= until:
-        raise ConfigError("--since is not before --until; no session can be in between")
+    since, until = options["since"], options["until"]
+    require_order(since, until)
     unbounded = not (since or options["session_ids"] or options["sample"])
     return Window(
         last=options["last"] or (DEFAULT_LAST if unbounded else None),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shadowdiff.durations import seconds
+from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
     Base = click.ParamType[datetime]
@@ -54,6 +55,12 @@ class Duration(DurationBase):
         if found < self._least:
             self.fail(f"{value!r} is too short; it must be at least {self._least:g} s", param, ctx)
         return found
+
+
+def require_order(since: datetime | None, until: datetime | None) -> None:
+    """Raise ConfigError where no session can have started in between."""
+    if since and until and since >= until:
+        raise ConfigError("--since is not before --until; no session can be in between")
 
 
 def parse_when(text: str, now: datetime) -> datetime | None:

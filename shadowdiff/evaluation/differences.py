@@ -89,4 +89,5 @@ def _difference(
         sessions=balance(totals / grouping.turns),
         detectable=smallest,
         sessions_needed=None if smallest is None else sessions_needed(grouping.sessions, smallest, wanted),
+        totals=tuple(totals.tolist()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from shadowdiff.errors import ConfigError
+from shadowdiff.errors import NothingToMeasureError
 from shadowdiff.evaluation.differences import Grouping, compared
 from shadowdiff.evaluation.measures import chosen_measures, measured
 from shadowdiff.evaluation.results import Evaluation, Kind, MeasureResult
@@ -34,7 +34,7 @@ def evaluate(
     `wanted`: the difference for which to say how many sessions would show it.
     `named`: what errors call the runs, where the sessions are of several with the sides of `run`.
 
-    Raises ConfigError where there is nothing to measure, with what to do.
+    Raises NothingToMeasureError, with what to do.
     """
     counted = counted_turns(run.sides, sessions, labels)
     _require(run, counted, named)
@@ -54,7 +54,7 @@ def evaluate(
         others=tuple(sides[1:]),
         labels=sum(map(len, grades)),
         turns=len(turns),
-        sessions=grouping.sessions,
+        session_turns=tuple(map(int, grouping.turns)),
         irrelevant_turns=sum(not relevant_entries(turn, min_grade) for turn in turns),
         left_out=counted.left_out,
         measures=results,
@@ -67,20 +67,20 @@ def evaluate(
 
 
 def _require(run: Run, counted: CountedTurns, named: str) -> None:
-    """Raise ConfigError unless some turn can be measured, of the baseline and of another side."""
+    """Raise NothingToMeasureError unless some turn can be measured, of the baseline and of another side."""
     left_out, what, name = counted.left_out, named or f"run {run.run_id}", "RUN" if named else run.run_id
     if not (counted.turns or left_out.unfinished_turns):
-        raise ConfigError(
+        raise NothingToMeasureError(
             f"no label on any of the {left_out.unlabelled_turns:,} turns of {what}; label some in "
             "`shadowdiff review`, or load them with a bundle's qrels.txt"
         )
     if run.baseline.label in left_out.sides or len(counted.sides) < 2:
-        raise ConfigError(
+        raise NothingToMeasureError(
             f"nothing to compare in {what}: side {left_out.sides[0]} ranked none of the labelled turns; "
             f"for the reason, see: shadowdiff show {name}"
         )
     if not counted.turns:
-        raise ConfigError(
+        raise NothingToMeasureError(
             f"no labelled turn of {what} that every side ranked: on each of {left_out.unfinished_turns:,} "
             f"some side failed; ask again with: shadowdiff replay --resume {name} --retry-failed"
         )

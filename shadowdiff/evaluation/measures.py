@@ -66,7 +66,7 @@ def _calculated(
     """Turn, measure and value; nothing where there is no turn with entries."""
     if not run or not measures:
         return []
-    library = _library()
+    library = measuring_library()
     by_name = {_named(library, measure): measure for measure in measures}
     metrics = library.iter_calc(list(by_name), qrels, run)
     return [(int(metric.query_id), by_name[metric.measure], float(metric.value)) for metric in metrics]
@@ -79,9 +79,12 @@ def _named(library: Any, measure: Measure) -> Any:
     return found if measure.depth is None else found @ measure.depth
 
 
-def _library() -> Any:
+def measuring_library() -> Any:
+    """`ir_measures`. Raises ConfigError where the extra `evaluate` is not installed."""
     try:
         import ir_measures
     except ImportError as error:
-        raise ConfigError("evaluate needs the extra 'evaluate'; run: pip install 'shadowdiff[evaluate]'") from error
+        raise ConfigError(
+            "measuring by labels needs the extra 'evaluate'; run: pip install 'shadowdiff[evaluate]'"
+        ) from error
     return ir_measures

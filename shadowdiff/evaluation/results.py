@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -51,6 +51,8 @@ class Difference:
     """Smallest difference that the sample shows with 80% power at 0.05; None where sessions do not vary."""
     sessions_needed: int | None
     """To show the difference that was asked about; None where sessions do not vary."""
+    totals: tuple[float, ...] = field(repr=False)
+    """Per session, in the evaluation's order: the sum of its turns' differences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,8 @@ class Evaluation:
     labels: int
     """Of the turns that count."""
     turns: int
-    sessions: int
+    session_turns: tuple[int, ...]
+    """Turns that count, per session: what `Difference.totals` are sums over."""
     irrelevant_turns: int
     """Of `turns`, those without one relevant entry: no order of them is better than another but for nDCG."""
     left_out: LeftOut
@@ -165,6 +168,11 @@ class Evaluation:
     """None where no turn has a relevant entry."""
     unjudged: tuple[Unjudged, ...]
     """The most valuable label first."""
+
+    @property
+    def sessions(self) -> int:
+        """With a turn that counts."""
+        return len(self.session_turns)
 
     @property
     def headline(self) -> MeasureResult:

@@ -82,14 +82,14 @@ def evaluation_json(evaluation: Evaluation, runs: EvaluatedRuns) -> str:
 def _measure(found: MeasureResult) -> dict[str, Any]:
     return {
         "measure": found.measure.name.lower(),
-        "means": {label: _estimate(mean) for label, mean in found.means.items()},
+        "means": {label: estimate_json(mean) for label, mean in found.means.items()},
         "differences": {label: _difference(item) for label, item in found.differences.items()},
     }
 
 
 def _difference(item: Difference) -> dict[str, Any]:
     return {
-        **_estimate(item.mean),
+        **estimate_json(item.mean),
         "p": None if item.test is None else item.test.p,
         "p_exact": None if item.test is None else item.test.is_exact,
         "p_holm": item.p_holm,
@@ -100,7 +100,8 @@ def _difference(item: Difference) -> dict[str, Any]:
     }
 
 
-def _estimate(found: Estimate) -> dict[str, Any]:
+def estimate_json(found: Estimate) -> dict[str, Any]:
+    """`mean` and its `ci95`, null where there is none."""
     return {"mean": found.value, "ci95": None if found.low is None else [found.low, found.high]}
 
 
@@ -111,7 +112,7 @@ def _balance(found: Balance) -> dict[str, int]:
 def _segment(segment: Segment) -> dict[str, Any]:
     return {
         **asdict(segment),
-        "differences": {label: _estimate(found) for label, found in segment.differences.items()},
+        "differences": {label: estimate_json(found) for label, found in segment.differences.items()},
     }
 
 

@@ -48,8 +48,7 @@ class SideFacts:
     @property
     def usd_per_month(self) -> float | None:
         """If every turn of a month were asked for."""
-        each, turns = self.usd_per_turn, self.turns_per_month
-        return None if each is None or turns is None else each * turns
+        return self.did.usd_per_month(self.turns_per_month)
 
 
 def facts_of(run: Run, summary: RunSummary) -> list[SideFacts]:
@@ -88,7 +87,8 @@ def side_notes(run: Run, summary: RunSummary) -> list[str]:
     sides = facts_of(run, summary)
     twice = [f"{run.baseline.label} was asked a second time, past the cache (--noise)"] if run.config.noise else []
     asked_twice = twice if sides and sides[0].was_asked else []
-    return [*_latency_notes(sides, summary), *asked_twice, *_cost_notes(sides)]
+    are_drawn = run.config.turns_per_month is not None
+    return [*_latency_notes(sides, summary), *asked_twice, *_cost_notes(sides, are_drawn=are_drawn)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def _accelerators(sides: Sequence[SideFacts]) -> list[str]:
     return [f"{s.label} on {one_line(s.did.latency_accelerator)}" for s in sides if s.did.latency_accelerator]
 
 
-def _cost_notes(sides: Sequence[SideFacts]) -> Iterator[str]:
+def _cost_notes(sides: Sequence[SideFacts], *, are_drawn: bool) -> Iterator[str]:
     """Which turns the cost is of, whose prices, and what a month is."""
     yield from filter(None, map(_unasked, sides))
     charged = [side for side in sides if side.did.cost_usd is not None and side.price is not None]
@@ -232,7 +232,8 @@ def _cost_notes(sides: Sequence[SideFacts]) -> Iterator[str]:
         yield prices_note([(side.label, side.price) for side in charged if side.price is not None])
     if any(side.usd_per_month is not None for side in sides):
         turns = next(side.turns_per_month for side in sides if side.turns_per_month is not None)
-        yield f"per month: {turns:,.0f} turns, as often as these were asked, none from the cache"
+        rate = "at the rate of all that these were drawn from" if are_drawn else "as often as these were asked"
+        yield f"per month: {turns:,.0f} turns, {rate}, none from the cache"
     for side in sides:
         if side.lacks_price:
             yield no_price_note(side.label, side.name)

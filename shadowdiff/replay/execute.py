@@ -24,7 +24,7 @@ from shadowdiff.replay.latency import Latency, TurnSample, measure_sides
 from shadowdiff.replay.results import spent_usd, summarise
 from shadowdiff.replay.retried import Retry
 from shadowdiff.replay.score import ScoreCache, Uncached
-from shadowdiff.replay.sides import Contender, Loading, close, redacted_sides, stopped_because
+from shadowdiff.replay.sides import Contender, Loading, asking_sides, close, redacted_sides, stopped_because
 from shadowdiff.replay.windows import ReadWindow, WindowRanker, WindowReader
 from shadowdiff.runs import Run, RunConfig, RunStatus
 from shadowdiff.store.failed import FailedTurns
@@ -90,7 +90,8 @@ class Replay:
             session_ids = selected_sessions(self.source, config.window)
         self.loading.begin(self.contenders)
         sides = tuple(contender.side for contender in self.contenders)
-        config = replace(config, redacted_sides=redacted_sides(self.contenders))
+        redacted, asking = redacted_sides(self.contenders), asking_sides(self.contenders)
+        config = replace(config, redacted_sides=redacted, asking_sides=asking)
         started_at = datetime.now(UTC)
         run_id = f"{started_at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         run = Run(run_id, started_at, __version__, config, sides)

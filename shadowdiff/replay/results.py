@@ -7,20 +7,16 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shadowdiff.diff import diff_session
 from shadowdiff.machine import this_machine
 from shadowdiff.records import NOISE_SIDE, Asked, ScoreCounts, SessionOutcome, TurnAsked
 from shadowdiff.replay.latency import Latency, latency_of
 from shadowdiff.replay.reasons import FailureReasons
-from shadowdiff.runs import Run, RunSummary, Side, SideSummary
+from shadowdiff.runs import Run, RunConfig, RunSummary, Side, SideSummary
 from shadowdiff.store.runs import RunStore
-from shadowdiff.summary import SummaryBuilder
-
-MONTH = timedelta(days=30)
-LEAST_SPAN = timedelta(hours=1)
-"""Between the first and the last turn, for a rate."""
+from shadowdiff.summary import SummaryBuilder, turns_per_month
 
 
 def outcomes(
@@ -59,7 +55,7 @@ def summarise(
     return replace(
         summary,
         machine=this_machine() if timed else None,
-        turns_per_month=None if run.config.window.is_selective else rate.turns_per_month,
+        turns_per_month=_turns_per_month(run.config, rate),
     )
 
 
@@ -90,10 +86,17 @@ class _Rate:
 
     @property
     def turns_per_month(self) -> float | None:
-        """None where the turns lie so close together that they say nothing of a month."""
-        if self._first is None or self._last is None or self._last - self._first < LEAST_SPAN:
+        """None where the turns say nothing of a month."""
+        if self._first is None or self._last is None:
             return None
-        return self._turns * (MONTH / (self._last - self._first))
+        return turns_per_month(self._turns, self._first, self._last)
+
+
+def _turns_per_month(config: RunConfig, rate: _Rate) -> float | None:
+    """As it was counted where the run's turns were drawn; turns that were picked say nothing of it themselves."""
+    if config.turns_per_month is not None or config.window.is_selective:
+        return config.turns_per_month
+    return rate.turns_per_month
 
 
 class _AskTally:

@@ -138,6 +138,11 @@ def asking_parts(reranker: Reranker | PoolReranker) -> list[Asks]:
     return own + [asking for _, part in parts for asking in asking_parts(part)]
 
 
+def asking_sides(contenders: Sequence[Contender]) -> tuple[str, ...]:
+    """Labels of the sides of which something asks providers."""
+    return tuple(contender.side.label for contender in contenders if asking_parts(contender.reranker))
+
+
 def stopped_because(reranker: Reranker | PoolReranker) -> str | None:
     """Why it, or a part of it, asks no provider any more."""
     return next(filter(None, (asking.stopped for asking in asking_parts(reranker))), None)

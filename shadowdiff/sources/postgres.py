@@ -92,6 +92,17 @@ class PostgresSource:
         newest_first = list(dict.fromkeys(self.read("selecting sessions", work)))
         return _sampled(newest_first[::-1], window)
 
+    def session_orgs(self, window: Window) -> dict[str, str]:
+        """Orgs by the id of every session that the window selects, oldest first. Raises ConfigError as session_ids."""
+
+        def work(connection: Connection) -> list[tuple[str, str]]:
+            self._require(connection, window)
+            part = self._parts.get(connection, "sessions")
+            statement = statements.selection(part, window, self.mapping.timezone).add_columns(part.as_text("org_id"))
+            return [(row.session_id, row.org_id or DEFAULT_ORG) for row in self._stream(connection, statement)]
+
+        return dict(reversed(self.read("selecting sessions", work)))
+
     def sessions(self, window: Window) -> Iterator[Session]:
         """Whole sessions, oldest first; a batch is a few statements in one snapshot, however many turns it has.
 

@@ -42,6 +42,7 @@ def decode_config(stored: Mapping[str, Any]) -> RunConfig:
             "pool_from": PoolOrigin,
             "window": _decode_window,
             "redacted_sides": tuple,
+            "asking_sides": tuple,
             "prices": lambda prices: {label: _build(Price, price, {}) for label, price in sorted(prices.items())},
         },
     )

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shadowdiff.sampling import draw, shares, shuffled
+from shadowdiff.sampling import draw, drawing, shares, shuffled
 
 KEYED = st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from("abcd")), max_size=60, unique_by=lambda pair: pair[0])
 
@@ -23,6 +23,21 @@ def test_larger_samples_hold_smaller_ones(
     assert drawn == sorted(set(drawn))
     assert len(drawn) == min(number, len(keys))
     assert set(drawn) <= set(draw(keys, number + 1, seed=seed, strata=strata))
+
+
+@given(KEYED, st.integers(0, 70), st.booleans())
+def test_a_drawing_begins_with_every_sample(keyed: list[tuple[int, str]], number: int, stratified: bool) -> None:
+    """Its first so many are the sample of so many, of which each stratum has its share; all are drawn in the end."""
+    keys = [str(key) for key, _ in keyed]
+    strata = [stratum for _, stratum in keyed]
+    order = list(drawing(keys, strata=strata if stratified else None))
+    assert sorted(order) == list(range(len(keys)))
+    first = order[:number]
+    assert sorted(first) == draw(keys, number, strata=strata if stratified else None)
+    if stratified:
+        sizes: dict[Hashable, int] = dict(Counter(strata))
+        held = Counter(strata[at] for at in first)
+        assert sorted(held.values()) == sorted(size for size in shares(sizes, number).values() if size)
 
 
 @given(KEYED, st.integers(0, 70))
