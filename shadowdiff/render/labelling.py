@@ -30,8 +30,8 @@ SCHEMA = "shadowdiff.labelling/1"
 NAME_CELLS = 24
 KAPPA_PLACES = 2
 HOW = (
-    "kappa: Cohen's, agreement beyond chance; 1 is perfect, 0 is chance. [ ]: 95% interval, resampling whole "
-    "sessions. Any two grades that are not the same disagree, however close."
+    "kappa: Cohen's, agreement beyond chance; 1 is perfect, 0 is chance, and there is none where both give one grade "
+    "only. [ ]: 95% interval, resampling whole sessions. Any two grades that are not the same disagree, however close."
 )
 
 

@@ -77,7 +77,7 @@ def label_three(terminal: Terminal, titles: Sequence[str], total: int) -> None:
     """The first three entries of the first turn, which have these titles: 2, 0 and 3."""
     for at, key in enumerate(("2", "0", "3")):
         terminal.wait_for(f"turn 1 of 4 · entry {at + 1} of {len(titles)} · {at} of {total} labelled")
-        assert titles[at] in terminal.text
+        terminal.wait_for(titles[at])
         terminal.press(key)
     terminal.wait_for("3 of")
 
@@ -116,7 +116,7 @@ def test_two_people_label_the_same_turns(url: str, home: Path) -> None:
 
     with label(url, home, "--author", "ann", *drawn, size=(120, 40)) as terminal:
         terminal.wait_for(f"entry 4 of {len(shown)} · 3 of {total} labelled")
-        assert shown[3] in terminal.text
+        terminal.wait_for(shown[3])
         terminal.press("q")
         assert terminal.wait() == 0
 
@@ -142,7 +142,7 @@ def test_what_others_have_labelled_can_be_left_out(url: str, home: Path) -> None
         with label(url, home, "--author", "eve", "--unlabelled", "--grades", "1") as terminal:
             done = len(labelled.intersection(keys))
             terminal.wait_for(f"{done} of {len(keys)} labelled")
-            assert "0 not relevant · 1 relevant" in terminal.text
+            terminal.wait_for("0 not relevant · 1 relevant")
             terminal.press("3")
             terminal.press("1")
             terminal.wait_for(f"{done + 1} of {len(keys)} labelled")
@@ -261,7 +261,7 @@ def test_texts_come_from_the_source_where_none_are_stored(sample_url: str, sampl
         store.transaction("changing", lambda connection: connection.execute(change.values(body="something else")))
     with label(sample_url, tmp_path, "--author", "ann") as terminal:
         terminal.wait_for("text not stored; changed in the source since")
-        assert turn.entry_ids[0] in terminal.text
+        terminal.wait_for(turn.entry_ids[0])
         terminal.press("q")
         assert terminal.wait() == 0
         assert "1 entries changed or gone" in terminal.sent.decode()

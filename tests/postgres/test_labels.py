@@ -63,6 +63,14 @@ def test_a_run_knows_labels_and_titles(cli: Cli, database: dict[str, str], sampl
         if (label.turn_id, label.entry_id) == (turn.turn_id, entry.entry_id)
     ]
     assert [label.author for label in of_entry] == ["ann"]
+    every = labels.every_of_run(run.run_id)
+    first: dict[tuple[str, str, str], Label] = {}
+    for label in every:
+        first.setdefault((label.org_id, label.turn_id, label.entry_id), label)
+    assert list(first.values()) == labels.of_run(run.run_id)
+    labels.put(replace(of_entry[0], author="bob", labelled_at=THEN))
+    added = [label.author for label in labels.every_of_run(run.run_id) if label not in every]
+    assert added == ["bob"]
     every = sorted(labels.of_run(run.run_id), key=lambda label: (label.org_id, label.turn_id, label.entry_id))
     assert labels.of_runs([run.run_id, "nothing", run.run_id]) == every
     titles = sample_store.titles(run.run_id)
