@@ -57,7 +57,7 @@ NOTE_CELLS = 800
 
 def evaluation_json(evaluation: Evaluation, runs: EvaluatedRuns) -> str:
     """The document, with a line end; every unjudged entry stands in it."""
-    counts = ("depths", "min_grade", "turns", "sessions", "labels", "irrelevant_turns", "left_out")
+    counts = ("depths", "min_grade", "turns", "sessions", "labels", "irrelevant_turns")
     every = asdict(evaluation)
     document = {
         "schema": SCHEMA,
@@ -66,7 +66,8 @@ def evaluation_json(evaluation: Evaluation, runs: EvaluatedRuns) -> str:
         "sides": list(map(side_json, runs.run.sides)),
         "baseline": evaluation.baseline,
         "others": evaluation.others,
-        **{name: every[name] for name in counts},
+        **{name: getattr(evaluation, name) for name in counts},
+        "left_out": every["left_out"],
         "gains": GAINS,
         "wanted_difference": evaluation.wanted,
         "measures": [_measure(found) for found in evaluation.measures],
