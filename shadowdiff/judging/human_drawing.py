@@ -11,6 +11,7 @@ from itertools import zip_longest
 
 from shadowdiff.judging.comparisons import Question, ShownEntry
 from shadowdiff.render.columns import DIVIDER
+from shadowdiff.render.entry_text import text_lines
 from shadowdiff.render.lines import BOLD, DIM, PLAIN, Line, Span, flowed, padded, plain, ruled
 from shadowdiff.render.sessions import INDENT, counted
 from shadowdiff.render.tables import sentence
@@ -128,7 +129,7 @@ def whole_entry(question: Question, looking: Looking, width: int) -> list[Line]:
     other = _other_rank(question, looking.column, places[looking.rank])
     also = f"in list {2 - looking.column}: {NOT_THERE if other is None else _at(other)}"
     title = [[Span(line, BOLD)] for line in wrap(_title(entry), width, ENDLESS)]
-    body = text_lines(entry.body, width) if entry.body.strip() else [[Span("(no text)", DIM)]]
+    body = list(text_lines(entry.body, width)) if entry.body.strip() else [[Span("(no text)", DIM)]]
     return [*flowed([Span(where, DIM), Span(also, DIM)], width, ""), *title, *body]
 
 
@@ -167,11 +168,6 @@ def keys_page(width: int) -> list[Line]:
         width,
     )
     return lines
-
-
-def text_lines(text: str, width: int) -> list[Line]:
-    """A text, paragraph by paragraph."""
-    return [[Span(line)] for paragraph in text.splitlines() for line in wrap(visible(paragraph), width, ENDLESS)]
 
 
 def moved(question: Question, looking: Looking, key: str) -> Looking:

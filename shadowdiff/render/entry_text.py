@@ -1,4 +1,4 @@
-"""An entry's text, whole, as lines of a terminal."""
+"""A text, an entry's most often, whole, as lines of a terminal."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ def body_lines(entry: Entry, width: int, words: Words = NO_WORDS) -> Iterator[Li
     """The entry's text, paragraph by paragraph, or why it is not here; the words stand out."""
     if entry.missing_text is not None:
         yield [Span(MISSING[entry.missing_text], DIM)]
-    for paragraph in entry.body[:BODY_CHARACTERS].splitlines():
+    yield from text_lines(entry.body, width, words)
+
+
+def text_lines(text: str, width: int, words: Words = NO_WORDS) -> Iterator[Line]:
+    """A text, paragraph by paragraph; the words stand out."""
+    for paragraph in text[:BODY_CHARACTERS].splitlines():
         for piece in _pieces(visible(paragraph)):
             yield from (highlighted(line, words) for line in wrap(piece, width, PIECE))
-    if len(entry.body) > BODY_CHARACTERS:
-        yield [Span(f"… {len(entry.body) - BODY_CHARACTERS:,} more characters", DIM)]
+    if len(text) > BODY_CHARACTERS:
+        yield [Span(f"… {len(text) - BODY_CHARACTERS:,} more characters", DIM)]
 
 
 def _pieces(paragraph: str) -> Iterator[str]:
