@@ -17,7 +17,7 @@ from shadowdiff.runs import RunStatus
 from shadowdiff.terminal_screen import Terminated, end_as, require_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from shadowdiff.judging.hearing import Hearing
     from shadowdiff.judging.protocol import Judge
@@ -212,6 +212,7 @@ def _tell_left_out(hearing: Hearing) -> None:
 
 def _ask(hearing: Hearing, max_usd: float | None) -> bool:
     """Ask what has no verdict yet; whether the cap stopped it. Raises KeyboardInterrupt where somebody did."""
+    from shadowdiff import diagnostics
     from shadowdiff.judging.protocol import Ahead
 
     whole, stored = len(hearing.asks.questions), len(hearing.found.verdicts)
@@ -224,7 +225,7 @@ def _ask(hearing: Hearing, max_usd: float | None) -> bool:
         _ask_person(hearing)
     finally:
         hearing.judge.close()
-    _tell_rest(hearing)
+    _tell_rest(hearing, diagnostics.note)
     return False
 
 
@@ -239,29 +240,29 @@ def _ask_machine(hearing: Hearing, max_usd: float | None) -> bool:
     ):
         exhausted = hearing.carry_out(max_usd, on_answered, ending.is_asked)
     if ending.is_asked():
-        _tell_rest(hearing)
+        _tell_rest(hearing, diagnostics.warning)
         raise KeyboardInterrupt
     return exhausted
 
 
 def _ask_person(hearing: Hearing) -> None:
     """Until all is said or they stop. However it ends, the screen is left before anything else is written."""
+    from shadowdiff import diagnostics
+
     try:
         hearing.carry_out(None, lambda done, whole: None, lambda: False)
     except (KeyboardInterrupt, EOFError):
-        _tell_rest(hearing)
+        _tell_rest(hearing, diagnostics.note)
         raise
     except Terminated as ended:
         end_as(ended.number)
 
 
-def _tell_rest(hearing: Hearing) -> None:
+def _tell_rest(hearing: Hearing, tell: Callable[[str], None]) -> None:
     """What is still to be asked, if anything is."""
-    from shadowdiff import diagnostics
-
     whole, stored = len(hearing.asks.questions), len(hearing.found.verdicts)
     if stored < whole:
-        diagnostics.note(f"{stored:,} of {whole:,} verdicts are stored; the same command asks for the rest")
+        tell(f"{stored:,} of {whole:,} verdicts are stored; the same command asks for the rest")
 
 
 def _write_forecast(hearing: Hearing, options: dict[str, Any]) -> None:
