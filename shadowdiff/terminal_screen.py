@@ -10,7 +10,7 @@ import termios
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from shadowdiff.errors import ConfigError
 from shadowdiff.terminal_keys import CTRL_D, UNKNOWN, first_key
@@ -25,7 +25,8 @@ SECONDS_OF_A_SEQUENCE = 0.05
 """Within which the rest of what one key sends comes, over ssh too."""
 _ON = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 """The other screen, no cursor, and no line goes on in the next, whatever width a terminal gives an emoji."""
-_OFF = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+_OFF = "\x1b[H\x1b[J\x1b[?7h\x1b[?25h\x1b[?1049l"
+"""Cleared too, for terminals that have no other screen."""
 Handler = Callable[[int, FrameType | None], None]
 
 
@@ -45,8 +46,9 @@ class Screen:
     terminal is as it was, and the process ends as any that was ended so. Ctrl-Z suspends.
     """
 
-    def __init__(self) -> None:
-        self._in, self._out = sys.stdin.fileno(), sys.stdout.fileno()
+    def __init__(self, out: TextIO | None = None) -> None:
+        """`out`: what to draw on; default: stdout."""
+        self._in, self._out = sys.stdin.fileno(), (sys.stdout if out is None else out).fileno()
         self._before: list[Any] = []
         self._handlers: dict[int, Any] = {}
         self._sent = b""
@@ -90,7 +92,7 @@ class Screen:
         Each must fit the width, and hold nothing that acts on a terminal but colours. Raises EOFError where the
         terminal is gone.
         """
-        drawn = "\r\n".join(f"{line}\x1b[K" for line in lines[: self.size.lines])
+        drawn = "\n".join(f"{line}\x1b[K" for line in lines[: self.size.lines])
         try:
             self._write(f"\x1b[H{drawn}\x1b[J")
         except OSError as error:
@@ -153,7 +155,9 @@ class Screen:
 
     def _wake(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGCONT:
-            self._take()
+            # It also comes with SIGHUP, from a terminal that is gone.
+            with suppress(OSError, termios.error):
+                self._take()
         os.write(self._woken[1], b"\0")
 
     def _suspend(self, number: int, _frame: FrameType | None) -> None:
@@ -191,7 +195,11 @@ def end_as(number: int) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def require_terminal(command: str, instead: str) -> None:
-    """Raise ConfigError where nobody sits at a terminal that can be drawn on; `instead`: what to use there."""
-    if os.environ.get("TERM") == "dumb" or not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+def require_terminal(command: str, instead: str, *, writes_results: bool = False) -> None:
+    """Raise ConfigError where nobody sits at a terminal that can be drawn on; `instead`: what to use there.
+
+    With `writes_results`, stdout may be a file or a pipe, and stderr is drawn on.
+    """
+    needed = (sys.stdin, sys.stderr) if writes_results else (sys.stdin, sys.stdout, sys.stderr)
+    if os.environ.get("TERM") == "dumb" or not all(stream.isatty() for stream in needed):
         raise ConfigError(f"{command} needs a terminal to draw on; in a pipe, use: {instead}")

@@ -40,7 +40,7 @@ class Opinion:
     second_note: str = ""
     abstention: Abstention | None = None
     raw: str = ""
-    """The answer as it came, as JSON; empty of a person's."""
+    """The answer as it came, as JSON; of a person's, only their reason where they could not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +16,7 @@ from shadowdiff.cli.when import When
 if TYPE_CHECKING:
     from shadowdiff.evaluation.runs import EvaluatedRuns
 
+F = TypeVar("F", bound=Callable[..., Any])
 EPILOG = """\b
 Examples:
   shadowdiff evaluate latest
@@ -24,16 +26,22 @@ Examples:
   shadowdiff evaluate latest --unjudged 0 --format json -o evaluation.json
 
 \b
-Labels come with a bundle's qrels.txt (`shadowdiff load`) or from `shadowdiff
-review`; where an entry has several, the newest counts."""
+Labels come with a bundle's qrels.txt (`shadowdiff load`), from `shadowdiff label`
+or `shadowdiff review`; where an entry has several, the newest counts."""
 
-min_grade_option = click.option(
-    "--min-grade",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Relevant from this grade on, for all measures but nDCG, whose gain is the grade.",
-)
+
+def relevance_option(where: str = "") -> Callable[[F], F]:
+    """`--min-grade`: from which grade on an entry is relevant, `where` that is not everywhere."""
+    return click.option(
+        "--min-grade",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help=f"Relevant from this grade on{where}.",
+    )
+
+
+min_grade_option = relevance_option(", for all measures but nDCG, whose gain is the grade")
 since_option = click.option(
     "--since",
     type=When(),

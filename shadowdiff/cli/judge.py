@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shadowdiff.cli.author import author_option, user_name
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of, with_texts
 from shadowdiff.cli.when import When
 from shadowdiff.errors import ConfigError, SpendingCapError, TooManyFailuresError
 from shadowdiff.runs import RunStatus
+from shadowdiff.terminal_screen import Terminated, end_as, require_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +63,7 @@ WHICH = (
 )
 HOW = (
     click.option("--judge", "spec", metavar="SPEC", help="Who judges: bedrock:MODEL, human, or a plug-in's."),
-    click.option("--author", metavar="NAME", help="Who judges as `human`; default: your user name."),
+    author_option("judges as `human`"),
     click.option(
         "--max-usd",
         type=click.FloatRange(min=0),
@@ -102,7 +105,8 @@ def command(invocation: Invocation, /, run: str, **options: Any) -> None:
 
     RUN is a run's id, the beginning of one, or `latest`. The judge sees the conversation so far, the query and the
     entries of both lists under neutral names, in both orders: what it does not say in both is no win. Identical lists
-    are ties that nobody is asked about. Each verdict is stored with all that it takes to check it.
+    are ties that nobody is asked about. Each verdict is stored with all that it takes to check it. `human` asks you in
+    this terminal, in one order, a key per comparison.
     """
     hearing = _hearing(invocation, run, options)
     _tell_left_out(hearing)
@@ -126,9 +130,9 @@ def _hearing(invocation: Invocation, name: str, options: dict[str, Any]) -> Hear
     from shadowdiff.rerankers.network import network_of
     from shadowdiff.store.prune import require_sessions
 
+    judge, price = _judge(invocation, options)
     run, store = invocation.store.get(name), invocation.store
     require_sessions(run, store)
-    judge, price = _judge(invocation, options)
     network = network_of(judge)
     sends = network is not None and network.sends_texts
     return Hearing(
@@ -162,8 +166,12 @@ def _judge(invocation: Invocation, options: dict[str, Any]) -> tuple[Judge, Pric
             "no judge is named: say --judge bedrock:MODEL or --judge human, or set spec in [judge] of shadowdiff.toml"
         )
     spec = parse(text)
-    context = JudgeContext(settings.providers, options["author"] or "")
+    color = colored(options["color"], sys.stderr)
+    context = JudgeContext(settings.providers, lambda: options["author"] or user_name(), color)
     judge = build(spec, context, offline=settings.privacy.offline)
+    if judge.is_person and not options["dry_run"]:
+        require_terminal(f"judge --judge {spec}", "--judge bedrock:MODEL, or --dry-run", writes_results=True)
+        invocation.is_patient = False
     names = (text, str(spec), str(spec.bare))
     price = next((settings.prices[name] for name in names if name in settings.prices), None)
     if options["max_usd"] is not None and price is None and judge.network is not None:
@@ -204,30 +212,56 @@ def _tell_left_out(hearing: Hearing) -> None:
 
 def _ask(hearing: Hearing, max_usd: float | None) -> bool:
     """Ask what has no verdict yet; whether the cap stopped it. Raises KeyboardInterrupt where somebody did."""
+    from shadowdiff.judging.protocol import Ahead
+
+    whole, stored = len(hearing.asks.questions), len(hearing.found.verdicts)
+    if whole == stored:
+        return False
+    try:
+        hearing.judge.prepare(Ahead(whole, stored, keeps_texts=hearing.run.config.store_text))
+        if not hearing.judge.is_person:
+            return _ask_machine(hearing, max_usd)
+        _ask_person(hearing)
+    finally:
+        hearing.judge.close()
+    _tell_rest(hearing)
+    return False
+
+
+def _ask_machine(hearing: Hearing, max_usd: float | None) -> bool:
+    """Whether the cap stopped it."""
     from shadowdiff import diagnostics
     from shadowdiff.cli.ending import Ending
 
-    waiting = len(hearing.asks.questions) - len(hearing.found.verdicts)
-    if not waiting:
-        return False
-    hearing.judge.prepare()
-    with Ending(
-        partial(diagnostics.note, "waiting for the answers that are under way; Ctrl-C again gives them up")
-    ) as ending:
-        if hearing.judge.is_person:
-            exhausted = hearing.carry_out(max_usd, lambda done, whole: None, ending.is_asked)
-        else:
-            with diagnostics.counted_progress("judging") as on_answered:
-                exhausted = hearing.carry_out(max_usd, on_answered, ending.is_asked)
-        asked_to_end = ending.is_asked()
-    hearing.judge.close()
-    if asked_to_end:
-        diagnostics.note(
-            f"{len(hearing.found.verdicts):,} of {len(hearing.asks.questions):,} verdicts are stored; "
-            "the same command asks for the rest"
-        )
+    with (
+        Ending(partial(diagnostics.note, WAITING)) as ending,
+        diagnostics.counted_progress("judging") as on_answered,
+    ):
+        exhausted = hearing.carry_out(max_usd, on_answered, ending.is_asked)
+    if ending.is_asked():
+        _tell_rest(hearing)
         raise KeyboardInterrupt
     return exhausted
+
+
+def _ask_person(hearing: Hearing) -> None:
+    """Until all is said or they stop. However it ends, the screen is left before anything else is written."""
+    try:
+        hearing.carry_out(None, lambda done, whole: None, lambda: False)
+    except (KeyboardInterrupt, EOFError):
+        _tell_rest(hearing)
+        raise
+    except Terminated as ended:
+        end_as(ended.number)
+
+
+def _tell_rest(hearing: Hearing) -> None:
+    """What is still to be asked, if anything is."""
+    from shadowdiff import diagnostics
+
+    whole, stored = len(hearing.asks.questions), len(hearing.found.verdicts)
+    if stored < whole:
+        diagnostics.note(f"{stored:,} of {whole:,} verdicts are stored; the same command asks for the rest")
 
 
 def _write_forecast(hearing: Hearing, options: dict[str, Any]) -> None:
@@ -303,6 +337,6 @@ def _refuse(hearing: Hearing, cap: float | None) -> None:
             f"stopped before the judge cost more than --max-usd {cap:g}; {len(found.verdicts):,} of "
             f"{len(questions):,} verdicts are stored; the same command with more asks for the rest"
         )
-    if questions and not found.verdicts and found.failures:
+    if questions and not found.verdicts and found.failures and not hearing.judge.is_person:
         reason = next(iter(found.failures.values()))
         raise TooManyFailuresError(f"the judge answered none of {len(questions):,} questions: {reason}")

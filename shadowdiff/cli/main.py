@@ -23,6 +23,7 @@ COMMANDS = {
     "runs": "shadowdiff.cli.runs",
     "show": "shadowdiff.cli.show",
     "review": "shadowdiff.cli.review",
+    "label": "shadowdiff.cli.label",
     "evaluate": "shadowdiff.cli.evaluate",
     "gate": "shadowdiff.cli.gate",
     "pilot": "shadowdiff.cli.pilot",

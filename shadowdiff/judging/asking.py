@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from shadowdiff.errors import RemoteError, RerankerError
 from shadowdiff.judging.comparisons import Comparison, JudgedTurn, Question
-from shadowdiff.judging.protocol import Judge, Judged, StoppedError
+from shadowdiff.judging.protocol import BackError, Judge, Judged, StoppedError
 from shadowdiff.records import Usage
 from shadowdiff.remote.budget import UNLIMITED, Budget
 from shadowdiff.store.verdicts import Verdicts
@@ -65,10 +65,16 @@ class Asks:
 
 
 def asks_of(comparisons: Sequence[Comparison], judge: Judge) -> Asks:
-    """The questions of all comparisons, turn by turn, each first in the order that the coin gave it."""
+    """The questions of all comparisons, turn by turn, each first in the order that the coin gave it.
+
+    A person, who remembers, is asked side by side: of two comparisons of one turn in a row, the list
+    that stands in both would be the baseline's.
+    """
     asks: dict[str, Ask] = {}
     keys: dict[tuple[int, bool], str] = {}
-    for place, comparison in enumerate(comparisons):
+    places = sorted(range(len(comparisons)), key=lambda at: comparisons[at].other if judge.is_person else "")
+    for place in places:
+        comparison = comparisons[place]
         if comparison.question is None:
             continue
         for a_first in (comparison.a_first, not comparison.a_first)[: 2 if judge.both_orders else 1]:
@@ -129,7 +135,7 @@ class Asking:
         except BaseException:
             self.judge.close()
             raise
-        found.failures |= {ask.key: UNASKED for ask in waiting}
+        found.failures |= {ask.key: UNASKED for ask in waiting if ask.key not in found.verdicts}
 
     def _answers(self, waiting: deque[Ask], is_ending: Callable[[], bool]) -> Iterator[tuple[Ask, Judged]]:
         """Each question with what came of it, in the order of the answers; what is not asked stays in `waiting`."""
@@ -147,12 +153,18 @@ class Asking:
                     yield under_way.pop(future), future.result()
 
     def _one_by_one(self, waiting: deque[Ask], is_ending: Callable[[], bool]) -> Iterator[tuple[Ask, Judged]]:
+        answered: list[Ask] = []
         while waiting and not is_ending():
             try:
                 judged = self._asked(waiting[0])
             except StoppedError:
                 return
-            yield waiting.popleft(), judged
+            except BackError:
+                waiting.extendleft(answered[-1:])
+                del answered[-1:]
+                continue
+            answered.append(waiting.popleft())
+            yield answered[-1], judged
 
     def _asked(self, ask: Ask) -> Judged:
         reserved = self.budget.reserve(JUDGE, self.judge.estimate(ask.question))
@@ -168,7 +180,8 @@ class Asking:
 
     def _take(self, ask: Ask, judged: Judged, found: Found) -> None:
         found.asked += judged.asked.usage
-        found.calls += bool(judged.asked.attempts) or not isinstance(judged.found, RerankerError)
+        if ask.key not in found.verdicts:
+            found.calls += bool(judged.asked.attempts) or not isinstance(judged.found, RerankerError)
         if isinstance(judged.found, RerankerError):
             found.failures[ask.key] = str(judged.found)
             return

@@ -9,7 +9,7 @@ from shadowdiff.errors import ConfigError, RemoteError, RerankerError
 from shadowdiff.findings import Finding
 from shadowdiff.judging import prompt
 from shadowdiff.judging.comparisons import Question, ShownEntry
-from shadowdiff.judging.protocol import JudgeContext, Judged
+from shadowdiff.judging.protocol import Ahead, JudgeContext, Judged
 from shadowdiff.protocols import Network
 from shadowdiff.records import Asked, Usage
 from shadowdiff.remote.asker import Asker
@@ -91,7 +91,7 @@ class BedrockJudge:
         """Why nothing is sent any more."""
         return self._asker.stopped
 
-    def prepare(self) -> None:
+    def prepare(self, ahead: Ahead) -> None:
         """Make the client and look for credentials. Raises ConfigError."""
         self._bedrock.prepare()
 

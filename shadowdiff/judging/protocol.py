@@ -18,7 +18,7 @@ Then `shadowdiff judge --judge mine:…` works.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -39,8 +39,24 @@ class Judged:
     asked: Asked = field(default_factory=Asked)
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a judge is about to be asked."""
+
+    questions: int
+    """All of them."""
+    answered: int
+    """Of these, before."""
+    keeps_texts: bool
+    """Whether the words of an answer are stored, or only the choice."""
+
+
 class StoppedError(Exception):
     """A person who judges has had enough for now: what was said stays, nothing more is asked."""
+
+
+class BackError(Exception):
+    """A person who judges wants to answer the question before this one again; what they said of it stands till then."""
 
 
 class Judge(Protocol):
@@ -66,7 +82,7 @@ class Judge(Protocol):
         ...
 
     def compare(self, question: Question) -> Judged:
-        """Its opinion. Raises StoppedError where a person wants to stop."""
+        """Its opinion. Raises StoppedError where a person wants to stop, BackError where they want to go back."""
         ...
 
     @property
@@ -74,7 +90,7 @@ class Judge(Protocol):
         """Why it is asked nothing any more; None: it still is."""
         ...
 
-    def prepare(self) -> None:
+    def prepare(self, ahead: Ahead) -> None:
         """Whatever takes time before the first question. Raises ConfigError."""
         ...
 
@@ -89,8 +105,10 @@ class JudgeContext:
 
     providers: Mapping[str, ProviderSettings] = field(default_factory=dict)
     """[providers] of shadowdiff.toml, by scheme."""
-    author: str = ""
-    """Who sits at the terminal."""
+    author: Callable[[], str] = lambda: ""
+    """Who sits at the terminal. Raises ConfigError where that is not known."""
+    color: bool = False
+    """Whether what they see there is coloured."""
 
     def provider(self, scheme: str) -> ProviderSettings:
         """How the scheme's provider is to be asked."""

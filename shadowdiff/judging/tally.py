@@ -18,9 +18,9 @@ NOT_ASKED = "not asked yet"
 ONE_ORDER = "asked in one order only so far"
 IDENTICAL = "the same list"
 REORDERED = "same entries in another order"
-BANDS = ((1, "1 entry differs"), (3, "2 or 3 entries differ"))
+BANDS = ((1, "1 entry differs"), (3, "2 or 3 entries differ"), (6, "4 to 6 entries differ"))
 """By how many entries of one list the other lacks, at most."""
-MOST_DIFFERENT = "4 or more entries differ"
+MOST_DIFFERENT = "7 or more entries differ"
 KINDS = (IDENTICAL, REORDERED, *(name for _, name in BANDS), MOST_DIFFERENT)
 
 

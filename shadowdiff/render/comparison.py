@@ -20,7 +20,7 @@ from shadowdiff.nights import ChangedSession, RunChanges
 from shadowdiff.render.columns import heading_of
 from shadowdiff.render.figures import difference, in_words, written
 from shadowdiff.render.github import markdown
-from shadowdiff.render.github import table as markdown_table
+from shadowdiff.render.github import table as figures_table
 from shadowdiff.render.lines import BOLD, DIM, FAILED, PLAIN, Line, Span, flowed, painter
 from shadowdiff.render.sessions import INDENT, counted
 from shadowdiff.render.structured import PLACES
@@ -82,7 +82,7 @@ def comparison_markdown(changes: RunChanges, run: Run, limit: int) -> str:
     rows = figure_rows(changes, run)
     if rows:
         cells_of = ([markdown(text) for text in row] for row in rows)
-        parts.append("\n".join(markdown_table(("", "before", "after", "change"), cells_of)))
+        parts.append("\n".join(figures_table(("", "before", "after", "change"), cells_of)))
     if changes.notes:
         parts.append("\n".join(f"- {markdown(note)}" for note in changes.notes))
     for name, sessions in _lists(changes):

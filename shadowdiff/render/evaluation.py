@@ -178,9 +178,7 @@ def _sample(evaluation: Evaluation, difference: Difference) -> str:
 def warnings(evaluation: Evaluation) -> Iterator[str]:
     """What speaks against taking the figures as they are."""
     a, name = evaluation.baseline, evaluation.headline.measure.name
-    if evaluation.sessions < FEW_SESSIONS:
-        sessions = counted(evaluation.sessions, "session")
-        yield f"Intervals of {sessions} are too narrow; go by p, which holds for any number."
+    yield from too_few(evaluation.sessions)
     if evaluation.unequally_judged:
         others = ", ".join(evaluation.unequally_judged)
         yield (
@@ -192,6 +190,13 @@ def warnings(evaluation: Evaluation) -> Iterator[str]:
             where = f"{one_line(segment.dimension)} {one_line(segment.value)}"
             figures = " ".join(signed(segment.differences[label]))
             yield f"{label} is worse than {a} on {clip(where, SEGMENT_CELLS)}, better on the whole: {name} {figures}."
+
+
+def too_few(sessions: int) -> Iterator[str]:
+    """Why intervals over so few sessions do not hold; nothing of more."""
+    if sessions < FEW_SESSIONS:
+        number = counted(sessions, "session")
+        yield f"Intervals of {number} are too narrow; go by p, which holds for any number."
 
 
 def segment_rows(evaluation: Evaluation) -> tuple[list[str], list[TableRow]]:

@@ -57,8 +57,8 @@ NOTE_CELLS = 800
 
 def evaluation_json(evaluation: Evaluation, runs: EvaluatedRuns) -> str:
     """The document, with a line end; every unjudged entry stands in it."""
-    counts = ("depths", "min_grade", "turns", "sessions", "labels", "irrelevant_turns", "left_out")
-    every = asdict(evaluation) | {"sessions": evaluation.sessions}
+    counts = ("depths", "min_grade", "turns", "sessions", "labels", "irrelevant_turns")
+    every = asdict(evaluation)
     document = {
         "schema": SCHEMA,
         "version": __version__,
@@ -66,7 +66,8 @@ def evaluation_json(evaluation: Evaluation, runs: EvaluatedRuns) -> str:
         "sides": list(map(side_json, runs.run.sides)),
         "baseline": evaluation.baseline,
         "others": evaluation.others,
-        **{name: every[name] for name in counts},
+        **{name: getattr(evaluation, name) for name in counts},
+        "left_out": every["left_out"],
         "gains": GAINS,
         "wanted_difference": evaluation.wanted,
         "measures": [_measure(found) for found in evaluation.measures],
@@ -101,7 +102,7 @@ def _difference(item: Difference) -> dict[str, Any]:
 
 
 def estimate_json(found: Estimate) -> dict[str, Any]:
-    """Mean and interval, null where there is none."""
+    """`mean` and its `ci95`, null where there is none."""
     return {"mean": found.value, "ci95": None if found.low is None else [found.low, found.high]}
 
 
@@ -142,23 +143,23 @@ def _head(evaluation: Evaluation, runs: EvaluatedRuns) -> Iterator[str]:
 
 def _tables(evaluation: Evaluation) -> Iterator[str]:
     for label in evaluation.others:
-        yield markdown_table(*side_rows(evaluation, label))
+        yield figures_table(*side_rows(evaluation, label))
     yield f"<sub>{markdown(HOW.format(a=evaluation.baseline) + '; ' + how_counted(evaluation), NOTE_CELLS)}</sub>"
 
 
 def _folded(evaluation: Evaluation, most: int) -> Iterator[str]:
     if evaluation.segments:
         note = f"<sub>{markdown(segment_note(evaluation), NOTE_CELLS)}</sub>"
-        yield _details(
-            f"Segments, by {evaluation.headline.measure.name}", markdown_table(*segment_rows(evaluation)), note
+        yield details(
+            f"Segments, by {evaluation.headline.measure.name}", figures_table(*segment_rows(evaluation)), note
         )
     ceiling = evaluation.ceiling
     if ceiling is not None:
         points = curve_points(ceiling) if ceiling.recall else []
         row = TableRow("recall", [Figure(number(ceiling.recall[at - 1])) for at in points])
-        curve = [markdown_table([f"{at:,}" for at in points], [row])] if points else []
-        losses = markdown_table(*loss_rows(ceiling))
-        yield _details(
+        curve = [figures_table([f"{at:,}" for at in points], [row])] if points else []
+        losses = figures_table(*loss_rows(ceiling))
+        yield details(
             "Retrieval's ceiling",
             *curve,
             markdown(ceiling_sentence(ceiling), NOTE_CELLS),
@@ -166,7 +167,7 @@ def _folded(evaluation: Evaluation, most: int) -> Iterator[str]:
             f"<sub>{SHARES}</sub>",
         )
     if evaluation.unjudged:
-        yield _details("Entries without a label", markdown(unjudged_heading(evaluation)), _unjudged(evaluation, most))
+        yield details("Entries without a label", markdown(unjudged_heading(evaluation)), _unjudged(evaluation, most))
 
 
 def _unjudged(evaluation: Evaluation, most: int) -> str:
@@ -185,8 +186,8 @@ def _unjudged(evaluation: Evaluation, most: int) -> str:
     return "\n".join([*lines, "", *(f"<sub>{note}</sub>" for note in notes)])
 
 
-def markdown_table(headings: list[str], rows: list[TableRow]) -> str:
-    """The table of figures, whatever its texts hold."""
+def figures_table(headings: list[str], rows: list[TableRow]) -> str:
+    """The rows as a table, under headings of their figures."""
     cells = ([markdown(row.label, CELL), *(_cell(figure) for figure in row.figures)] for row in rows)
     return "\n".join(table(("", *map(markdown, headings)), cells))
 
@@ -195,5 +196,6 @@ def _cell(figure: Figure) -> str:
     return markdown(" ".join(part for part in figure if part))
 
 
-def _details(summary: str, *parts: str) -> str:
+def details(summary: str, *parts: str) -> str:
+    """Blocks that are Markdown already, folded under a summary of ours."""
     return "\n\n".join([f"<details><summary>{summary}</summary>", *parts, "</details>"])

@@ -31,11 +31,12 @@ def judge_forecast_lines(found: JudgeForecast, width: int, max_usd: float | None
     yield from sentence(
         f"{counted(found.questions, 'question')}, of which {found.stored:,} have a verdict already", width
     )
-    yield from sentence(
-        f"{counted(found.usage.calls, 'call')} to make, of about {found.usage.input_tokens:,} tokens in and "
-        f"{found.usage.output_tokens:,} out: {_costs(found)}",
-        width,
-    )
+    if found.usage.calls:
+        yield from sentence(
+            f"{counted(found.usage.calls, 'call')} to make, of about {found.usage.input_tokens:,} tokens in and "
+            f"{found.usage.output_tokens:,} out: {_costs(found)}",
+            width,
+        )
     if max_usd is not None and found.usd is not None and found.usd > max_usd:
         yield from sentence(f"--max-usd {max_usd:g} would stop it before the end.", width, FAILED)
 

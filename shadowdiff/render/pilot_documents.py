@@ -24,7 +24,7 @@ from shadowdiff import __version__
 from shadowdiff.pilot.recommend import RULE
 from shadowdiff.pilot.results import Pilot, PilotSide, Quality
 from shadowdiff.render.closing import cut_short
-from shadowdiff.render.evaluation_documents import CELL, NOTE_CELLS, estimate_json, markdown_table, rounded
+from shadowdiff.render.evaluation_documents import CELL, NOTE_CELLS, estimate_json, figures_table, rounded
 from shadowdiff.render.github import markdown
 from shadowdiff.render.pilot import page_warnings, pilot_table, side_texts
 from shadowdiff.render.pilot_words import (
@@ -111,7 +111,7 @@ def _estimate(found: Estimate | None) -> dict[str, Any] | None:
 
 def pilot_markdown(pilot: Pilot, run: Run) -> str:
     """For a pull request or a wiki: what it comes to, the table, and what it rests on, folded."""
-    return "\n\n".join([*_head(pilot, run), markdown_table(*pilot_table(pilot, run)), *_rests_on(pilot, run)]) + "\n"
+    return "\n\n".join([*_head(pilot, run), figures_table(*pilot_table(pilot, run)), *_rests_on(pilot, run)]) + "\n"
 
 
 def _head(pilot: Pilot, run: Run) -> Iterator[str]:

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shadowdiff.records import Comment, Entry, Label, MissingText, Outcome, SessionOutcome, TurnOutcome
+from shadowdiff.records import Comment, Entry, Label, Outcome, SessionOutcome, TurnOutcome
 from shadowdiff.render.columns import DIVIDER, Column, Row, column_cells, columns_of, drawn, heading_of, lists_of
+from shadowdiff.render.entry_text import body_lines, highlighted
 from shadowdiff.render.lines import BOLD, DIM, FAILED, ONLY_A, ONLY_B, PLAIN, Line, Span, flowed, ruled, width_of
-from shadowdiff.render.matches import Words, matches
+from shadowdiff.render.matches import Words
 from shadowdiff.render.sessions import OUTCOME_STYLES, moment, turn_counts, turn_header, turn_notes
-from shadowdiff.render.text import cells, clip, fit, one_line, visible, wrap
+from shadowdiff.render.text import cells, clip, fit, one_line, wrap
 from shadowdiff.review.model import IndexedSession, View
 from shadowdiff.runs import Run
 
-MATCH = "bold underline"
 REVERSE = "reverse"
 UNDERLINE = "underline"
 MARKS = {Outcome.SAME: "=", Outcome.REORDERED: "~", Outcome.DIFFERENT: "≠", Outcome.FAILED: "!"}
@@ -28,10 +28,6 @@ COUNT_CELLS = 3
 GRADE = "●"
 COMMENTED = "¶"
 UNSAVED = "?"
-BODY_CHARACTERS = 200_000
-"""Of an entry's text; nobody reads on after that many."""
-PIECE = 4_000
-"""Characters that are wrapped at once, so that one endless line takes no endless time."""
 
 
 def pair_run(run: Run, side: str) -> Run:
@@ -223,7 +219,7 @@ def entry_lines(run: Run, turn: TurnOutcome, entry_id: str, said: Said, words: W
     yield ruled([Span("─ ", DIM), *highlighted(clip(title, width - 3), words, BOLD)], [], width, "─")
     yield from flowed([Span(one_line(entry_id), DIM), *_places(run, turn, entry_id)], width, "")
     yield from said_lines(said, width)
-    yield from _body(entry, words, width)
+    yield from body_lines(entry, width, words)
 
 
 def said_lines(said: Said, width: int) -> Iterator[Line]:
@@ -234,16 +230,6 @@ def said_lines(said: Said, width: int) -> Iterator[Line]:
         of_turn = "" if comment.entry_id is not None else " on the turn"
         text = f"{COMMENTED} {one_line(comment.author)}{of_turn}: {one_line(comment.body)}"
         yield from ([Span(line)] for line in wrap(text, width, 4))
-
-
-def highlighted(text: str, words: Words, style: str = PLAIN) -> Line:
-    """A `visible` text, with the query's words marked."""
-    line: Line = []
-    at = 0
-    for start, end in matches(text, words):
-        line += [Span(text[at:start], style), Span(text[start:end], MATCH)]
-        at = end
-    return [span for span in [*line, Span(text[at:], style)] if span.text]
 
 
 def _entry(turn: TurnOutcome, entry_id: str) -> Entry | None:
@@ -266,33 +252,6 @@ def _by(label: Label) -> str:
     """Who labelled, or which file, and when that is known."""
     author = f"{one_line(label.author)} ({one_line(label.source)})" if label.author else one_line(label.source)
     return author if label.labelled_at is None else f"{author} {moment(label.labelled_at)}"
-
-
-def _body(entry: Entry, words: Words, width: int) -> Iterator[Line]:
-    match entry.missing_text:
-        case None:
-            pass
-        case MissingText.NOT_STORED:
-            yield [Span("text not stored", DIM)]
-        case MissingText.CHANGED:
-            yield [Span("text not stored; changed in the source since", DIM)]
-        case MissingText.GONE:
-            yield [Span("text not stored; no longer in the source", DIM)]
-    for paragraph in entry.body[:BODY_CHARACTERS].splitlines():
-        for piece in _pieces(visible(paragraph)):
-            yield from (highlighted(line, words) for line in wrap(piece, width, PIECE))
-    if len(entry.body) > BODY_CHARACTERS:
-        yield [Span(f"… {len(entry.body) - BODY_CHARACTERS:,} more characters", DIM)]
-
-
-def _pieces(paragraph: str) -> Iterator[str]:
-    """The paragraph in pieces that are cut at spaces where there are any."""
-    while len(paragraph) > PIECE:
-        space = paragraph.rfind(" ", PIECE // 2, PIECE)
-        end = PIECE if space < 0 else space
-        yield paragraph[:end]
-        paragraph = paragraph[end:].lstrip()
-    yield paragraph
 
 
 def head_line(run: Run, sessions: str, width: int) -> Line:

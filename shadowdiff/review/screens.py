@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from shadowdiff.labelling.grades import GRADED, meanings
 from shadowdiff.render.lines import BOLD, DIM, Line, Span, flowed
 from shadowdiff.render.text import clip
 from shadowdiff.review.drawing import REVERSE
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
 
-GRADES = ("0 not relevant", "1 background", "2 a part of the answer", "3 answers it")
-"""As a label's grades are meant, from 0 on."""
+GRADES = meanings(GRADED)
 
 Write = Callable[[int], Sequence[Line]]
 """Lines for a width."""

@@ -55,8 +55,13 @@ class StoredRun:
 
     def read(self, session_id: str) -> Opened:
         """One session whole."""
-        stored = self._store.sessions(self.run.run_id, [session_id])
-        (outcome,) = self._filled(diff_session(item, self.run.sides, self.run.config) for item in stored)
+        outcome = self.outcome(session_id)
         turn_ids = [turn.replayed.turn.turn_id for turn in outcome.turns]
         org_id = outcome.session.org_id
         return Opened(outcome, self.labels.of_turns(org_id, turn_ids), self.labels.comments_of_turns(org_id, turn_ids))
+
+    def outcome(self, session_id: str) -> SessionOutcome:
+        """One session, with its texts."""
+        stored = self._store.sessions(self.run.run_id, [session_id])
+        (outcome,) = self._filled(diff_session(item, self.run.sides, self.run.config) for item in stored)
+        return outcome

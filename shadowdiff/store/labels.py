@@ -50,6 +50,13 @@ class Labels:
 
     def of_run(self, run_id: str) -> list[Label]:
         """Labels of the run's turns, in the run's order, then by entry id; the newest where an entry has several."""
+        newest: dict[tuple[str, str, str], Label] = {}
+        for label in self.every_of_run(run_id):
+            newest.setdefault((label.org_id, label.turn_id, label.entry_id), label)
+        return list(newest.values())
+
+    def every_of_run(self, run_id: str) -> list[Label]:
+        """All labels of the run's turns, whoever gave them: in the run's order, by entry id, the newest first."""
         statement = (
             select(labels)
             .join(run_sessions, run_sessions.c.org_id == labels.c.org_id)
@@ -63,10 +70,7 @@ class Labels:
             .order_by(run_sessions.c.position, run_turns.c.position, labels.c.entry_id, *_NEWEST_FIRST)
         )
         found = self._store.transaction("reading labels", lambda connection: list(connection.execute(statement)))
-        newest: dict[tuple[str, str, str], Label] = {}
-        for row in found:
-            newest.setdefault((row.org_id, row.turn_id, row.entry_id), _label(row))
-        return list(newest.values())
+        return [_label(row) for row in found]
 
     def of_runs(self, run_ids: Sequence[str]) -> list[Label]:
         """Labels of the turns of any of these runs, by org, turn and entry id; the newest where an entry has several.

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from shadowdiff.errors import RerankerError
 from shadowdiff.judging.comparisons import Question, ShownEntry
-from shadowdiff.judging.protocol import Judge, Judged
+from shadowdiff.judging.protocol import Ahead, Judge, Judged
 from shadowdiff.protocols import Network, Networked
 from shadowdiff.records import Asked, Usage
 from shadowdiff.rerankers.fingerprint import fingerprint
@@ -83,7 +83,7 @@ class FakeJudge:
             return Judged(found, Asked(attempts=1))
         return Judged(Opinion(found, "So it seems."), Asked(self.estimate(question), 1, 0.01))
 
-    def prepare(self) -> None:
+    def prepare(self, ahead: Ahead) -> None:
         """Nothing."""
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from shadowdiff.database import parse_url
 from shadowdiff.render.text import UNSAFE
-from tests.conftest import Cli, MakeDatabase, run_cli
+from tests.conftest import ROOT, Cli, MakeDatabase, clean_environment, run_cli
+from tests.terminals import Terminal, environment_of, python
 
 MARKUP = "[/b] [bold red]loud[/] :smile: [link=https://example.com]x[/link]"
 CLEAR = "\x1b[2J\x1b[H\x9b2J\x07\x08\x7f"
@@ -81,8 +83,6 @@ def test_no_character_acts_on_the_terminal(cli: Cli, hostile: dict[str, str], ou
 @pytest.mark.parametrize("width", [40, 80, 160])
 def test_colour_is_the_only_escape(cli: Cli, hostile: dict[str, str], width: int) -> None:
     """With colour on, every escape sequence is one of ours: it sets a style and nothing else."""
-    import re
-
     out = cli("replay", "-A", "served", "-B", "bm25", "--color", "always", "--width", str(width), env=hostile).out
     assert "\x1b[" in out
     assert raw(re.sub(r"\x1b\[[0-9;]*m", "", out)) == set()
@@ -113,3 +113,24 @@ def test_exports_hold_it_and_say_nothing_raw(cli: Cli, hostile: dict[str, str], 
     assert (refused.code, raw(refused.err)) == (2, set())
     assert "holds white space, which separates the fields of a TREC file" in refused.err
     assert not (tmp_path / "runs").exists()
+
+
+def test_labelling_shows_nothing_raw(hostile: dict[str, str], tmp_path: Path) -> None:
+    """Every entry on the screen, cut and whole: what is sent is text, and the sequences of our own."""
+    done = run_cli(tmp_path, "replay", "-A", "served", "-B", "bm25", "--latency", "0", env=hostile)
+    assert done.code == 0, done.err
+    environment = environment_of(clean_environment(tmp_path), ROOT) | hostile
+    command = python("-m", "shadowdiff", "label", "--author", f"ann {CLEAR}{MARKUP}", "--depth", "18")
+    with Terminal(command, environment, tmp_path) as terminal:
+        for entry in range(1, 19):
+            terminal.wait_for(f"turn 1 of 6 · entry {entry} of 18")
+            terminal.press("m")
+            terminal.wait_for("m: back")
+            terminal.press("1" if entry % 2 else "s")
+        terminal.wait_for("turn 2 of 6")
+        terminal.press("q")
+        assert terminal.wait() == 0
+        assert terminal.is_restored()
+    own = re.compile(r"\x1b\[(?:\?(?:1049|25|7)[hl]|[HJK]|[0-9;]*m)")
+    assert raw(own.sub("", terminal.sent.decode()).replace("\r\n", "")) == set()
+    assert "[bold red]loud" in terminal.sent.decode()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 
 import pytest
 
+from shadowdiff.judging.human import HumanJudge
 from shadowdiff.judging.judges import build
 from shadowdiff.judging.protocol import Judge, JudgeContext
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers.spec import parse
 from shadowdiff.testing.judges import FakeJudge, JudgeContract
+from tests.human_cases import KeyedScreen
 from tests.providers.bedrock import Bedrock, bedrock_server, give_credentials
 
 
@@ -20,6 +23,17 @@ class TestFake(JudgeContract):
     def make(self) -> Judge:
         """As it comes."""
         return FakeJudge()
+
+
+class TestHuman(JudgeContract):
+    """`human`, who always presses the same key."""
+
+    def make(self) -> Judge:
+        """At a screen without a terminal."""
+        judge = build(parse("human"), JudgeContext(author=lambda: "ann"))
+        assert isinstance(judge, HumanJudge)
+        judge._screen = KeyedScreen(repeat("1"))
+        return judge
 
 
 class TestBedrock(JudgeContract):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain, repeat
 from threading import Event
 
 import pytest
@@ -13,7 +14,7 @@ from shadowdiff.judging.asking import UNAFFORDABLE, UNASKED
 from shadowdiff.judging.comparisons import Question
 from shadowdiff.judging.drawing import Wanted
 from shadowdiff.judging.hearing import Hearing
-from shadowdiff.judging.protocol import Judge, StoppedError
+from shadowdiff.judging.protocol import BackError, Judge, StoppedError
 from shadowdiff.judging.questions import Showing
 from shadowdiff.records import Usage
 from shadowdiff.replay.results import outcomes
@@ -208,6 +209,29 @@ def test_a_person_may_stop(run: Run, sample_store: RunStore) -> None:
     assert len(resumed.found.verdicts) == 5
 
 
+def test_a_person_may_go_back(run: Run, sample_store: RunStore) -> None:
+    """To the first one, and no further; stopped there, what they said before stands."""
+    second, first, back = Choice.SECOND, Choice.FIRST, BackError
+    found = hearing(run, sample_store, Person(0, [back, second, first, back, back, back, first, first, back]))
+    carry_out(found)
+    one, two, *_ = found.asks.questions
+    stored = Verdicts(sample_store).under([one.key, two.key])
+    assert {key: each.opinion.choice for key, each in stored.items()} == {one.key: first, two.key: first}
+    assert found.found.verdicts.keys() == stored.keys()
+    assert found.found.calls == 2
+    assert not found.found.failures.keys() & stored.keys()
+
+
+def test_a_person_is_asked_side_by_side(cli: Cli, database: dict[str, str], sample_store: RunStore) -> None:
+    """Of two comparisons of one turn in a row, the list that stands in both would be the baseline's."""
+    sides = ("-A", "cosine", "-B", "bm25", "-B", "served")
+    assert cli("replay", "--last", "3", "--latency", "0", *sides, env=database).code == 0
+    run = sample_store.get("latest")
+    others = [ask.comparison.other for ask in hearing(run, sample_store, Person(0)).asks.questions]
+    assert set(others) == {"B", "C"}
+    assert others == sorted(others)
+
+
 class Person(FakeJudge):
     """One at a time, in one order, until they have had enough."""
 
@@ -215,14 +239,18 @@ class Person(FakeJudge):
     is_person = True
     concurrency = 1
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, patience: int, says: Iterable[Choice | type[BackError]] = ()) -> None:
+        """Says these, then so many times the second."""
         super().__init__(self._next, "human")
-        self._left: Iterator[int] = iter(range(patience))
+        self._left = chain(says, repeat(Choice.SECOND, patience))
 
     def _next(self, _: Question) -> Choice:
-        if next(self._left, None) is None:
+        said = next(self._left, None)
+        if said is None:
             raise StoppedError
-        return Choice.SECOND
+        if not isinstance(said, Choice):
+            raise said
+        return said
 
 
 def test_larger_samples_cost_only_the_rest(run: Run, sample_store: RunStore) -> None:

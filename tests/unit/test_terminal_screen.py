@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -92,6 +93,35 @@ def test_every_end_leaves_the_terminal_as_it_was(tmp_path: Path, number: signal.
         ended = terminal.wait()
         assert ended == code or (number is signal.SIGINT and ended in (-2, 130))
         assert terminal.is_restored()
+
+
+def test_a_terminal_that_is_gone_ends_it(tmp_path: Path) -> None:
+    """As it ends any command: nobody is asked any more, and no process is left behind."""
+    with started(tmp_path) as terminal:
+        terminal.wait_for("80x24 keys")
+        terminal.child.close(force=False)
+        assert terminal.child.signalstatus == signal.SIGHUP
+
+
+def test_ctrl_z_suspends_and_the_screen_is_taken_again(tmp_path: Path) -> None:
+    """In a shell that has jobs: its terminal is its own meanwhile, and `fg` goes on with the same screen."""
+    environment = environment_of(clean_environment(tmp_path), ROOT) | {"PS1": "ready> "}
+    (tmp_path / "echo.py").write_text(ECHO)
+    with Terminal(["bash", "--norc", "-i"], environment, tmp_path) as terminal:
+        terminal.wait_for("ready>")
+        terminal.press(f"{sys.executable} echo.py 0\r")
+        terminal.wait_for("80x24 keys")
+        terminal.press("1")
+        terminal.wait_for("80x24 keys 1")
+        terminal.press("\x1a")
+        terminal.wait_for("Stopped")
+        terminal.press("stty -a | grep -wo -e -icanon -e icanon; fg\r")
+        terminal.wait_for("80x24 keys 1")
+        assert b"\ricanon" in terminal.sent
+        terminal.press("2")
+        terminal.wait_for("80x24 keys 1 2")
+        terminal.press("q")
+        terminal.wait_for("after ['1', '2']")
 
 
 def test_ctrl_c_waits_for_what_is_under_way_and_a_second_does_not(tmp_path: Path) -> None:
