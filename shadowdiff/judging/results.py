@@ -120,6 +120,20 @@ class Flips:
     """A tie in one order and a list in the other, of the turns answered in both."""
     first_named: Share
     """The list shown first was named, of all single opinions that named one."""
+    place: Interval
+    """The other side's share of these where its list was shown first, less that where it was second: what place alone
+    does. None where its list always stood in one place.
+    """
+
+    @property
+    def prefers_first(self) -> bool:
+        """The list shown first is named by more than chance, whichever side's it is."""
+        return self.first_named.is_most and self.place.low is not None and self.place.low > 0
+
+    @property
+    def prefers_second(self) -> bool:
+        """The list shown second is named by more than chance, whichever side's it is."""
+        return self.first_named.is_least and self.place.high is not None and self.place.high < 0
 
 
 @dataclass(frozen=True, slots=True)

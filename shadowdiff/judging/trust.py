@@ -26,6 +26,7 @@ def flips(results: Sequence[TurnResult]) -> Flips:
         first_of_flipped=share_of(flipped, lambda result: _choices(result.turn)[0] is Choice.FIRST),
         wavered=share_of(answered, lambda result: result.decision is Decision.WAVERED),
         first_named=share_over_sessions(_places_named(result) for result in results),
+        place=_difference(_b_named(results, Choice.FIRST), _b_named(results, Choice.SECOND)),
     )
 
 
@@ -88,10 +89,26 @@ def holders(results: Iterable[TurnResult]) -> Share:
     return share(sum(favoured), len(favoured))
 
 
+def _usable(turn: JudgedTurn) -> dict[Choice, Choice]:
+    """What the judge said, by the place in which the other side's list stood; without abstentions."""
+    opinions = {} if turn.comparison.is_identical else {Choice.SECOND: turn.a_first, Choice.FIRST: turn.b_first}
+    return {
+        place: opinion.choice
+        for place, opinion in opinions.items()
+        if opinion is not None and opinion.choice is not Choice.ABSTAINED
+    }
+
+
 def _choices(turn: JudgedTurn) -> list[Choice]:
     """That can be used."""
-    opinions = () if turn.comparison.is_identical else (turn.a_first, turn.b_first)
-    return [opinion.choice for opinion in opinions if opinion is not None and opinion.choice is not Choice.ABSTAINED]
+    return list(_usable(turn).values())
+
+
+def _b_named(results: Iterable[TurnResult], place: Choice) -> Share:
+    """How often the other side's list was named where it stood in that place, and a list was named."""
+    said = [_usable(result.turn).get(place) for result in results]
+    named = [choice for choice in said if choice in {Choice.FIRST, Choice.SECOND}]
+    return share(sum(choice is place for choice in named), len(named))
 
 
 def _is_answered_twice(result: TurnResult) -> bool:

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from shadowdiff import __version__
 from shadowdiff.judging.results import (
     FlaggedEntry,
+    Flips,
     Judgement,
     JudgeReport,
     LabelCheck,
+    LengthCheck,
     Part,
     Preference,
     Share,
@@ -144,11 +146,8 @@ def _report(report: JudgeReport, b: str, hashes: Mapping[tuple[str, str, str], H
 def _checks(report: JudgeReport) -> Json:
     flips, length = report.flips, report.length
     return {
-        "flips": {name: _share(getattr(flips, name)) for name in _names(flips)},
-        "length": {
-            **{name: _share(getattr(length, name)) for name in _names(length) if name != "difference"},
-            "difference": {"value": length.difference.value, "newcombe95": _ends(length.difference)},
-        },
+        "flips": {**_shares(flips), "place": _difference(flips.place)},
+        "length": {**_shares(length), "difference": _difference(length.difference)},
         "labels": None if report.labels is None else _labels(report.labels),
         "flagged": list(map(_flagged, report.flagged)),
         "flagged_lists_won": _share(report.holders),
@@ -156,8 +155,14 @@ def _checks(report: JudgeReport) -> Json:
     }
 
 
-def _names(record: Any) -> list[str]:
-    return list(type(record).__dataclass_fields__)
+def _shares(record: Flips | LengthCheck) -> Json:
+    """Its shares, by name."""
+    found = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {name: _share(value) for name, value in found.items() if isinstance(value, Share)}
+
+
+def _difference(interval: Interval) -> Json:
+    return {"value": interval.value, "newcombe95": _ends(interval)}
 
 
 def _share(share: Share) -> Json:

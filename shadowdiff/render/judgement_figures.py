@@ -194,14 +194,18 @@ def circumstances(judgement: Judgement) -> list[str]:
 
 
 def spent_text(spent: Spent) -> str:
-    """What the verdicts took, now and in all."""
-    now = f"asked {counted(spent.asked, 'question')} now, {_took(spent.now, spent.usd_now)}"
-    return f"{now}; {spent.reused:,} verdicts reused; all verdicts: {_took(spent.whole, spent.usd_whole)}"
+    """What the verdicts took, now and in all; a person takes neither tokens nor money."""
+    asked = f"asked {counted(spent.asked, 'question')} now{_took(spent.now, spent.usd_now)}"
+    reused = f"{counted(spent.reused, 'verdict')} reused"
+    whole = _took(spent.whole, spent.usd_whole)
+    return f"{asked}; {reused}; all verdicts{whole}" if whole else f"{asked}; {reused}"
 
 
 def _took(usage: Usage, dollars: float | None) -> str:
-    tokens = f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out"
-    return f"{tokens}, {'no price known' if dollars is None else usd(dollars)}"
+    if not usage.calls and not dollars:
+        return ""
+    price = "no price known" if dollars is None else usd(dollars)
+    return f", {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, {price}"
 
 
 def others(judgement: Judgement, run: Run) -> Sequence[tuple[Side, JudgeReport]]:

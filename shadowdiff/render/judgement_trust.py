@@ -114,15 +114,15 @@ def _obedience(report: JudgeReport) -> Iterator[str]:
 
 
 def _position(report: JudgeReport) -> Iterator[str]:
-    named = report.flips.first_named
-    if not named.is_most and not named.is_least:
+    flips = report.flips
+    if not flips.prefers_first and not flips.prefers_second:
         return
-    place = "first" if named.is_most else "second"
-    share = (named.value or 0.0) if named.is_most else 1 - (named.value or 0.0)
+    first = flips.first_named.value or 0.0
+    place, share = ("first", first) if flips.prefers_first else ("second", 1 - first)
     rest = (
         "As both orders were asked, that makes ties, not winners."
         if report.both_orders
-        else "One order was asked, by a coin: that adds noise, which flips would show if both were."
+        else "Each was asked in one order, drawn by a coin: that makes noise, and favours neither side."
     )
     yield f"The judge goes by place: it names the list shown {place} in {share:.0%} of its opinions. {rest}"
 

@@ -182,3 +182,20 @@ def test_entries_that_were_cut() -> None:
     """Seven entries on two turns."""
     report = tally([said(compared(0, cut=3), B), said(compared(1), B), said(compared(2, cut=4), A)], both_orders=True)
     assert (report.cut_entries, report.cut_turns) == (7, 2)
+
+
+def test_place_is_told_apart_from_the_side() -> None:
+    """Asked once each, by a coin that falls badly: a better side's places are not blamed, a biased judge is."""
+    better = [said(compared(at), *((None, B) if at < 16 else (B, None))) for at in range(20)]
+    found = tally(better, both_orders=False).flips
+    assert (found.first_named.part, found.first_named.whole, found.place.value) == (16, 20, 0.0)
+    assert found.first_named.is_most
+    assert not found.prefers_first
+    biased = [said(compared(at), *((None, FIRST) if at < 10 else (FIRST, None))) for at in range(20)]
+    assert tally(biased, both_orders=False).flips.prefers_first
+    second = [said(compared(at), SECOND) for at in range(10)]
+    assert tally(second, both_orders=True).flips.prefers_second
+    assert tally(second, both_orders=True).flips.place.value == -1.0
+    always = tally([said(compared(at), B, None) for at in range(20)], both_orders=False).flips
+    assert always.place.value is None
+    assert not always.prefers_second
