@@ -84,5 +84,7 @@ def measuring_library() -> Any:
     try:
         import ir_measures
     except ImportError as error:
-        raise ConfigError("labels need the extra 'evaluate'; run: pip install 'shadowdiff[evaluate]'") from error
+        raise ConfigError(
+            "measuring by labels needs the extra 'evaluate'; run: pip install 'shadowdiff[evaluate]'"
+        ) from error
     return ir_measures
