@@ -92,7 +92,7 @@ def bootstrap_share(
     above 0 says nothing of a share, and counts beyond both ends. Where those are more
     than a tail of the interval holds, the whole is not shown to be above 0, and the
     share means nothing: its interval would be without end (Fieller 1954; for the bootstrap
-    Hwang 1995, section 3). Then, and with fewer than two clusters, all three are None.
+    Hwang 1995). Then, and with fewer than two clusters, all three are None.
 
     Raises ValueError on unequal lengths, a number that is not finite, a confidence outside (0, 1), or no resamples.
     """

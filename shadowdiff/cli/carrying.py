@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
 
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.errors import ConfigError, DatabaseError, SpendingCapError, StoreError, TooManyFailuresError
@@ -19,6 +21,46 @@ if TYPE_CHECKING:
 
 DEFAULT_BASELINE = "cosine"
 DEFAULT_OTHERS = ("bm25",)
+F = TypeVar("F", bound=Callable[..., Any])
+
+SIDE_OPTIONS = (
+    click.option("-A", "baseline", metavar="SPEC", help="Side A, the baseline: a spec or a name from shadowdiff.toml."),
+    click.option("-B", "others", multiple=True, metavar="SPEC", help="Side B; repeat for C, D, …"),
+)
+no_cache_option = click.option("--no-cache", is_flag=True, help="Score every pair anew.")
+max_usd_option = click.option(
+    "--max-usd",
+    type=click.FloatRange(0, min_open=True),
+    metavar="DOLLARS",
+    help="Stop, with all results kept, before providers cost more than this ([prices] in shadowdiff.toml); exit 1.",
+)
+max_failures_option = click.option(
+    "--max-failures",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Exit 4 when more than this share of turns failed (default: when a side failed on every turn).",
+)
+
+
+def side_options(function: F) -> F:
+    """Add -A and -B, as `named_sides` takes them: `baseline` and `others`."""
+    for option in reversed(SIDE_OPTIONS):
+        function = option(function)
+    return function
+
+
+def latency_option(default: int) -> Callable[[F], F]:
+    """Add --latency as `latency_turns`."""
+    return click.option(
+        "--latency",
+        "latency_turns",
+        type=click.IntRange(min=0),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="Time N turns per side after the replay, drawn from the whole run: one pool per call, cache off, "
+        "after a warm-up. p95 takes 20 turns, p99 100.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

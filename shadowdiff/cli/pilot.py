@@ -11,10 +11,15 @@ import click
 
 from shadowdiff.cli.carrying import (
     built,
+    latency_option,
+    max_failures_option,
+    max_usd_option,
     named_sides,
+    no_cache_option,
     refuse_cap,
     refuse_too_many_failures,
     replay_sessions,
+    side_options,
 )
 from shadowdiff.cli.evaluate import asked_runs, min_grade_option
 from shadowdiff.cli.invocation import Invocation
@@ -75,39 +80,29 @@ OF_A_NEW_RUN = ("baseline", "others", "since", "until", "org_ids", "dry_run")
     help="Every org gives its share of the sessions, or leave that to chance.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws other sessions.")
-@click.option("-A", "baseline", metavar="SPEC", help="Side A, the baseline: a spec or a name from shadowdiff.toml.")
-@click.option("-B", "others", multiple=True, metavar="SPEC", help="Side B; repeat for C, D, …")
+@side_options
 @pool_options
-@click.option("--no-cache", is_flag=True, help="Score every pair anew.")
-@click.option(
-    "--latency",
-    "latency_turns",
-    type=click.IntRange(min=0),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Time N turns per side after the replay: one pool per call, cache off, after a warm-up.",
-)
-@click.option("--max-failures", type=click.FloatRange(0, 1), metavar="SHARE", help="As `shadowdiff replay` has it.")
-@click.option(
-    "--max-usd",
-    type=click.FloatRange(0, min_open=True),
-    metavar="DOLLARS",
-    help="Stop, with all results kept, before providers cost more than this ([prices] in shadowdiff.toml); exit 1.",
-)
+@no_cache_option
+@latency_option(default=100)
+@max_failures_option
+@max_usd_option
 @click.option("--dry-run", is_flag=True, help="Say what each side would ask and cost; send and store nothing.")
 @click.option("--run", "stored", metavar="RUN", help="Replay nothing: the page of a stored run, by the labels of now.")
 @labels_option
 @min_grade_option
-@click.option("--ndcg-at", type=click.IntRange(min=1), default=10, show_default=True, metavar="K", help="What decides.")
-@click.option("--recall-at", type=click.IntRange(min=1), default=5, show_default=True, metavar="K", help="Shown too.")
+@click.option(
+    "--ndcg-at", type=click.IntRange(min=1), default=10, show_default=True, metavar="K", help="Decide by nDCG@K."
+)
+@click.option(
+    "--recall-at", type=click.IntRange(min=1), default=5, show_default=True, metavar="K", help="Show Recall@K too."
+)
 @click.option(
     "--margin",
     type=click.FloatRange(min=0, max=1),
     default=0.01,
     show_default=True,
     metavar="X",
-    help="A side that is shown not to be worse than the best by more than X is as good.",
+    help="As good as the best is a side that is shown not to be worse by more than X.",
 )
 @kind_option("terminal", "markdown", "json")
 @place_options

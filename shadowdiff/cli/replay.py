@@ -11,11 +11,16 @@ import click
 from shadowdiff.cli.carrying import (
     SideOptions,
     built,
+    latency_option,
+    max_failures_option,
+    max_usd_option,
     named_sides,
+    no_cache_option,
     refuse_cap,
     refuse_too_many_failures,
     replay_sessions,
     resume_run,
+    side_options,
     stored_run,
 )
 from shadowdiff.cli.follow import follow, follow_options, followed
@@ -69,8 +74,7 @@ class SideNumber(click.ParamType[tuple[str, float]]):
 @click.option("--org", "org_ids", multiple=True, metavar="ORG", help="Sessions of these orgs only; repeatable.")
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Draw N of the selected sessions at random.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of --sample.")
-@click.option("-A", "baseline", metavar="SPEC", help="Side A, the baseline: a spec or a name from shadowdiff.toml.")
-@click.option("-B", "others", multiple=True, metavar="SPEC", help="Side B; repeat for C, D, …")
+@side_options
 @click.option(
     "--production",
     metavar="SIDE|SPEC|none",
@@ -81,29 +85,10 @@ class SideNumber(click.ParamType[tuple[str, float]]):
     "--min-score", "min_scores", type=SideNumber(), multiple=True, help="Surface only at or above X; repeatable."
 )
 @click.option("--noise", is_flag=True, help="Run the baseline against itself too, and show that floor.")
-@click.option("--no-cache", is_flag=True, help="Score every pair anew.")
-@click.option(
-    "--latency",
-    "latency_turns",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Time N turns per side after the replay, drawn from the whole run: one pool per call, cache off, "
-    "after a warm-up. p95 takes 20 turns, p99 100.",
-)
-@click.option(
-    "--max-failures",
-    type=click.FloatRange(0, 1),
-    metavar="SHARE",
-    help="Exit 4 when more than this share of turns failed (default: when a side failed on every turn).",
-)
-@click.option(
-    "--max-usd",
-    type=click.FloatRange(0, min_open=True),
-    metavar="DOLLARS",
-    help="Stop, with all results kept, before providers cost more than this ([prices] in shadowdiff.toml); exit 1.",
-)
+@no_cache_option
+@latency_option(default=0)
+@max_failures_option
+@max_usd_option
 @click.option(
     "--dry-run",
     is_flag=True,

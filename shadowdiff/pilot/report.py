@@ -70,7 +70,6 @@ def _side(run: Run, side: Side) -> PilotSide:
     return PilotSide(
         label=label,
         name=side.name,
-        spec=side.spec,
         cost=cost_of(did, asks=asks, has_price=has_price, turns_per_month=summary.turns_per_month),
         p50_seconds=did.latency_p50_seconds,
         p95_seconds=did.latency_p95_seconds,

@@ -63,7 +63,6 @@ class PilotSide:
 
     label: str
     name: str
-    spec: str
     cost: Cost
     p50_seconds: float | None = None
     p95_seconds: float | None = None

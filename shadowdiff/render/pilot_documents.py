@@ -4,13 +4,13 @@ JSON (`shadowdiff.pilot/1`) is one object: `schema`, `version`, `run_id`, `turns
 `sessions`, `failed_turns`, `turns_per_month`, `window` (`sample`, `seed`), `labels` (`turns`,
 `labels`, `measured_turns`, `measured_sessions`, `enough`, `why_not`), `measure`, `recall`,
 `margin`, `baseline`, `sides` (a list of `side`, `name`, `spec`, `fingerprint`, `min_score`,
-`latency_p50_seconds`, `latency_p95_seconds`, `cost` as `bill` (`own machine`, `provider`, `unknown`),
-`usd_per_month` and `usd_per_1000_turns`, `overlap`, and `quality`, null with too few labels: `mean`, `ci95`, `recall`,
-`judged`, `difference`, `p`, `better`, `behind_best`, `gap_closed`, `detectable`,
-`sessions_needed`), `recommendation` (null with too few labels: `take`, `why`, `best`,
-`alternative`, `unless_dearer`, `unpriced`, `rule`), `reason` (sentences), `warnings` and `next`
-(commands). All of it is ASCII, everything else escaped. Fields are added, never renamed,
-within `/1`.
+`latency_p50_seconds`, `latency_p95_seconds`, `cost` as `bill` (`own machine`, `provider`,
+`unknown`), `usd_per_month` and `usd_per_1000_turns`, `overlap`, and `quality`, null with too
+few labels: `mean`, `ci95`, `recall`, `judged`, `difference`, `p`, `better`, `behind_best`,
+`gap_closed`, `detectable`, `sessions_needed`), `recommendation` (null with too few labels:
+`take`, `why`, `best`, `alternative`, `unless_dearer`, `unpriced`, `rule`), `reason` (sentences),
+`warnings` and `next` (commands). All of it is ASCII, everything else escaped. Fields are
+added, never renamed, within `/1`.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def test_a_model_of_ones_own(cli: Cli, database: dict[str, str], tmp_path: Path)
     Some queries are too long for the model as it is asked here: those turns count for no side.
     """
     sides = ("-A", "cosine", "-B", "bm25", "-B", f"onnx:{MODEL},max_length=32")
-    found = document(cli("pilot", *SMALL, *sides, "--latency", "20", "--format", "json", env=database))
+    found = document(cli("pilot", *SMALL, *sides, "--latency", "3", "--format", "json", env=database))
     assert found["schema"] == "shadowdiff.pilot/1"
     assert 90 <= found["turns"] < 100
     assert found["labels"]["turns"] == found["turns"]
@@ -63,7 +63,6 @@ def test_a_model_of_ones_own(cli: Cli, database: dict[str, str], tmp_path: Path)
     assert found["recommendation"]["take"] in "ABC"
     assert {side["cost"]["bill"] for side in found["sides"]} == {"own machine"}
     assert all(side["latency_p50_seconds"] > 0 for side in found["sides"])
-    assert found["sides"][0]["latency_p95_seconds"] > 0
     evaluated = document(cli("evaluate", found["run_id"], "-k", "10", "-k", "5", "--format", "json", env=database))
     measures = {measure["measure"]: measure["means"] for measure in evaluated["measures"]}
     for side in found["sides"]:
@@ -112,6 +111,10 @@ def test_a_managed_reranker_before_there_are_labels(
     assert page.startswith(("**Keep A cosine: ", "**Take B managed: "))
     assert re.search(r"\| B managed \| .* \| own machine|\| B managed \|.*<span>\$</span>[0-9.]+ \|", page)
     assert server.answered["Rerank"] == calls
+
+    cached = document(cli(*pilot, "--format", "json", env=aws))
+    assert server.answered["Rerank"] == calls
+    assert cached["sides"][1]["cost"]["bill"] == "unknown", "what nobody was asked for is not free"
 
     other = ("pilot", "--queries", "10", "--seed", "5", "-A", "bm25", "-B", RERANK, "--latency", "0")
     unknown = document(cli(*other, "--format", "json", env=aws))

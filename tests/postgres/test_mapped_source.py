@@ -15,7 +15,7 @@ from shadowdiff.config import ConnectionLimits, SourceSettings
 from shadowdiff.database import parse_url, source_engine
 from shadowdiff.errors import ConfigError, DatabaseError, SourceError
 from shadowdiff.records import RecordedEntry, Session, Window
-from shadowdiff.sources.mapping import source_mapping
+from shadowdiff.sources.mapping import DEFAULT_ORG, source_mapping
 from shadowdiff.sources.postgres import PostgresSource
 
 SESSIONS = "SELECT 'a' AS session_id, 'o' AS org_id, TIMESTAMPTZ '2026-11-01 10:00Z' AS started_at"
@@ -401,3 +401,14 @@ def test_a_session_that_is_being_written_is_seen_as_of_one_moment(opened: Open, 
     assert written
     after = only(source)
     assert [len(turn.recorded_pool or ()) for turn in after.turns] == [2, 1]
+
+
+def test_orgs_of_sessions_are_told_in_text(opened: Open) -> None:
+    """Whatever types ids have; sessions without an org, or in a schema without orgs, are of the one that is assumed."""
+    rows = "(VALUES (7, 70, 2), (3, NULL, 1)) AS s (id, org, day)"
+    started = "TIMESTAMPTZ '2026-11-01 10:00Z' + day * INTERVAL '1 day' AS started_at"
+    with_orgs = opened(sessions=f"SELECT id AS session_id, org AS org_id, {started} FROM {rows}")
+    assert list(with_orgs.session_orgs(Window()).items()) == [("3", DEFAULT_ORG), ("7", "70")]
+    assert with_orgs.session_orgs(Window(org_ids=("70",))) == {"7": "70"}
+    without = opened(sessions=f"SELECT id AS session_id, {started} FROM {rows}")
+    assert without.session_orgs(Window()) == {"3": DEFAULT_ORG, "7": DEFAULT_ORG}

@@ -60,7 +60,7 @@ def side(
         behind_best=behind,
         closed=closed,
     )
-    return PilotSide(label, name, name, cost, seconds, seconds and 2 * seconds, around(0.5, 0.1), quality)
+    return PilotSide(label, name, cost, seconds, seconds and 2 * seconds, around(0.5, 0.1), quality)
 
 
 A = side("A", 0.0, seconds=0.001)
