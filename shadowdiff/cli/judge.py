@@ -17,11 +17,12 @@ from shadowdiff.runs import RunStatus
 from shadowdiff.terminal_screen import Terminated, end_as, require_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from shadowdiff.judging.hearing import Hearing
     from shadowdiff.judging.protocol import Judge
     from shadowdiff.judging.results import Judgement
+    from shadowdiff.render.lines import Line
     from shadowdiff.runs import Price, Run, Side
 
 EPILOG = """\b
@@ -30,6 +31,7 @@ Examples:
   shadowdiff judge latest --queries 100 --since 7d --stratify org --max-usd 5
   shadowdiff judge 20261120-0214 --side C --top-k 5 --format markdown -o judgement.md
   shadowdiff judge latest --judge human --queries 20
+  shadowdiff judge latest --exchange hv-7f3a:1
 
 \b
 [judge] spec in shadowdiff.toml names the judge; [prices] what it charges, under its spec. The same command
@@ -71,6 +73,12 @@ HOW = (
         help="Stop, with all verdicts kept, before it costs more.",
     ),
     click.option("--dry-run", is_flag=True, help="Say what would be asked and cost; ask nothing."),
+    click.option(
+        "--exchange",
+        "turn_id",
+        metavar="TURN",
+        help="Show word for word what is asked about this turn, and what was answered; ask nothing.",
+    ),
     click.option("--retry-abstained", is_flag=True, help="Ask again where an answer could not be used."),
     click.option(
         "--count-flagged",
@@ -111,6 +119,9 @@ def command(invocation: Invocation, /, run: str, **options: Any) -> None:
     hearing = _hearing(invocation, run, options)
     _tell_left_out(hearing)
     hearing.look_up()
+    if options["turn_id"]:
+        _write_exchanges(hearing, options)
+        return
     if options["dry_run"]:
         _write_forecast(hearing, options)
         return
@@ -141,7 +152,9 @@ def _hearing(invocation: Invocation, name: str, options: dict[str, Any]) -> Hear
         judge=judge,
         store=store,
         outcomes=lambda session_ids: with_texts(run, invocation, outcomes(run, store, session_ids)),
-        wanted=Wanted(options["queries"], options["since"], options["stratify"] == "org", options["seed"]),
+        wanted=Wanted(
+            options["queries"], options["since"], options["stratify"] == "org", options["seed"], options["turn_id"]
+        ),
         showing=Showing(
             options["top_k"] or run.config.top_k,
             options["max_chars"],
@@ -169,7 +182,7 @@ def _judge(invocation: Invocation, options: dict[str, Any]) -> tuple[Judge, Pric
     color = colored(options["color"], sys.stderr)
     context = JudgeContext(settings.providers, lambda: options["author"] or user_name(), color)
     judge = build(spec, context, offline=settings.privacy.offline)
-    if judge.is_person and not options["dry_run"]:
+    if judge.is_person and not (options["dry_run"] or options["turn_id"]):
         require_terminal(f"judge --judge {spec}", "--judge bedrock:MODEL, or --dry-run", writes_results=True)
         invocation.is_patient = False
     names = (text, str(spec), str(spec.bare))
@@ -203,11 +216,14 @@ def _tell_left_out(hearing: Hearing) -> None:
         diagnostics.warning(f"left out: {drawn.unfinished:,} turns that a side did not rank")
     if hearing.beside.textless:
         diagnostics.warning(f"left out: {hearing.beside.textless:,} turns whose texts are not what was ranked any more")
-    if not hearing.asks.comparisons:
-        raise ConfigError(
-            f"run {run.run_id} has no turn to judge: {drawn.earlier:,} were asked before --since, and a side failed on "
-            f"{drawn.unfinished:,}"
-        )
+    if hearing.asks.comparisons:
+        return
+    if hearing.wanted.turn_id is not None:
+        raise ConfigError(f"run {run.run_id} has no turn {hearing.wanted.turn_id!r} that all of these sides ranked")
+    raise ConfigError(
+        f"run {run.run_id} has no turn to judge: {drawn.earlier:,} were asked before --since, and a side failed on "
+        f"{drawn.unfinished:,}"
+    )
 
 
 def _ask(hearing: Hearing, max_usd: float | None) -> bool:
@@ -265,36 +281,55 @@ def _tell_rest(hearing: Hearing, tell: Callable[[str], None]) -> None:
         tell(f"{stored:,} of {whole:,} verdicts are stored; the same command asks for the rest")
 
 
+def _write_exchanges(hearing: Hearing, options: dict[str, Any]) -> None:
+    from shadowdiff.render.exchange import exchange_lines
+
+    _refuse_formats("exchange", options, ("terminal",))
+    _write_lines(lambda width: exchange_lines(hearing.exchanges(), width), options)
+
+
 def _write_forecast(hearing: Hearing, options: dict[str, Any]) -> None:
     from shadowdiff.render.judge_forecast import judge_forecast_json, judge_forecast_lines
-    from shadowdiff.render.lines import painter
 
-    found = hearing.forecast()
-    with opened(options["output"]) as out:
-        if options["kind"] == "json":
-            out.write(judge_forecast_json(found, options["max_usd"]))
-            return
-        paint = painter(color=colored(options["color"], out))
-        for line in judge_forecast_lines(found, options["width"] or width_of(out), options["max_usd"]):
-            out.write(paint(line) + "\n")
+    _refuse_formats("dry-run", options, ("terminal", "json"))
+    found, cap = hearing.forecast(), options["max_usd"]
+    if options["kind"] == "json":
+        _write_text(judge_forecast_json(found, cap), options)
+    else:
+        _write_lines(lambda width: judge_forecast_lines(found, width, cap), options)
 
 
 def _write(hearing: Hearing, reused: int, options: dict[str, Any]) -> None:
     from shadowdiff.render.judgement import judgement_lines
     from shadowdiff.render.judgement_documents import judgement_json, judgement_markdown
+
+    judgement, run = _judgement(hearing, reused, options), hearing.run
+    if options["kind"] == "json":
+        _write_text(judgement_json(judgement, run), options)
+    elif options["kind"] == "markdown":
+        _write_text(judgement_markdown(judgement, run, options["examples"]), options)
+    else:
+        _write_lines(lambda width: judgement_lines(judgement, run, width, options["examples"]), options)
+
+
+def _refuse_formats(option: str, options: dict[str, Any], known: tuple[str, ...]) -> None:
+    if options["kind"] not in known:
+        raise ConfigError(f"--{option} has no format {options['kind']!r}; use one of {', '.join(known)}")
+
+
+def _write_text(text: str, options: dict[str, Any]) -> None:
+    with opened(options["output"]) as out:
+        out.write(text)
+
+
+def _write_lines(lines: Callable[[int], Iterator[Line]], options: dict[str, Any]) -> None:
+    """Lines of a width, painted."""
     from shadowdiff.render.lines import painter
 
-    judgement = _judgement(hearing, reused, options)
     with opened(options["output"]) as out:
-        if options["kind"] == "json":
-            out.write(judgement_json(judgement, hearing.run))
-        elif options["kind"] == "markdown":
-            out.write(judgement_markdown(judgement, hearing.run, options["examples"]))
-        else:
-            paint = painter(color=colored(options["color"], out))
-            width = options["width"] or width_of(out)
-            for line in judgement_lines(judgement, hearing.run, width, options["examples"]):
-                out.write(paint(line) + "\n")
+        paint = painter(color=colored(options["color"], out))
+        for line in lines(options["width"] or width_of(out)):
+            out.write(paint(line) + "\n")
 
 
 def _judgement(hearing: Hearing, reused: int, options: dict[str, Any]) -> Judgement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -20,6 +21,8 @@ JUDGE = "judge"
 UNAFFORDABLE = "was not asked: that would go beyond --max-usd"
 UNASKED = "was not asked: it was stopped before"
 SECONDS_PER_GLANCE = 0.1
+HOW_OFTEN = re.compile(r" \(\d+ attempts? in [^)]*\)$")
+"""What an Asker says of its attempts: the same reason would be another one each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,7 @@ class Asking:
         if ask.key not in found.verdicts:
             found.calls += bool(judged.asked.attempts) or not isinstance(judged.found, RerankerError)
         if isinstance(judged.found, RerankerError):
-            found.failures[ask.key] = str(judged.found)
+            found.failures[ask.key] = HOW_OFTEN.sub("", str(judged.found))
             return
         sides = (self.baseline, ask.comparison.other)
         first, second = sides if ask.a_first else sides[::-1]

@@ -63,6 +63,10 @@ class BedrockJudge:
         """SHA-256 (hex) of model, settings and the whole prompt."""
         return fingerprint(*self._identity, prompt.SYSTEM, repr(prompt.TOOL_CONFIG), prompt.text_of(question))
 
+    def shown(self, question: Question) -> str:
+        """The system prompt and the message."""
+        return f"{prompt.SYSTEM}\n\n{prompt.text_of(question)}"
+
     def estimate(self, question: Question) -> Usage:
         """One call; tokens roughly."""
         read = tokens_of(prompt.SYSTEM, repr(prompt.TOOL_CONFIG), prompt.text_of(question))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from shadowdiff.verdicts import Opinion
+from shadowdiff.verdicts import Opinion, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +102,18 @@ class JudgedTurn:
     """Why there is no opinion where there should be one: the judge could not be reached, or the money ended."""
     gain: float | None = None
     """By labels: nDCG of the other's list less that of the baseline's; None where the turn has no label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One question in one order, word for word, and what was answered."""
+
+    comparison: Comparison
+    sides: tuple[str, str]
+    """Labels of the sides, in the order in which their lists are shown."""
+    shown: str
+    """All that the judge is shown."""
+    key: str
+    """Under which the verdict is stored: SHA-256 (hex) of what is shown, and of what the judge is."""
+    verdict: Verdict | None
+    """None: it has not been asked."""

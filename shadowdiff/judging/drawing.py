@@ -30,6 +30,8 @@ class Wanted:
     by_org: bool = False
     """Whether each org gives its share."""
     seed: int = 0
+    turn_id: str | None = None
+    """This one alone, drawn or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ def drawn_turns(store: RunStore, run_id: str, sides: Sequence[Side], wanted: Wan
     left: Counter[str] = Counter()
     for replayed in store.sessions(run_id, with_pools=False):
         for turn in replayed.turns:
+            if wanted.turn_id not in (None, turn.turn.turn_id):
+                continue
             if wanted.since is not None and turn.turn.asked_at < wanted.since:
                 left["earlier"] += 1
             elif not comparable(turn, sides):

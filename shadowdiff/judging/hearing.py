@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from shadowdiff.judging.asking import JUDGE, Asking, Asks, Found, asks_of
-from shadowdiff.judging.comparisons import JudgedTurn
+from shadowdiff.judging.comparisons import Exchange, JudgedTurn
 from shadowdiff.judging.drawing import Beside, Drawn, Outcomes, Wanted, compared, drawn_turns, gains
 from shadowdiff.judging.forecast import JudgeForecast
 from shadowdiff.judging.protocol import Judge
@@ -101,6 +101,20 @@ class Hearing:
             (each.other, each.org_id, each.turn_id): (keys.get((place, True)), keys.get((place, False)))
             for place, each in enumerate(self.asks.comparisons)
         }
+
+    def exchanges(self) -> list[Exchange]:
+        """Everything that was said between us and the judge, or would be, each question in each order."""
+        baseline = self.run.baseline.label
+        return [
+            Exchange(
+                comparison=ask.comparison,
+                sides=(baseline, ask.comparison.other) if ask.a_first else (ask.comparison.other, baseline),
+                shown=self.judge.shown(ask.question),
+                key=ask.key,
+                verdict=self.found.verdicts.get(ask.key),
+            )
+            for ask in self.asks.questions
+        ]
 
     def usage(self) -> Usage:
         """Of all verdicts that are counted, whenever they were asked for."""

@@ -22,6 +22,7 @@ from shadowdiff.judging.human_drawing import (
     whole_entry,
     whole_query,
 )
+from shadowdiff.judging.prompt import text_of
 from shadowdiff.judging.protocol import Ahead, BackError, JudgeContext, Judged, StoppedError
 from shadowdiff.protocols import Network
 from shadowdiff.records import Asked, Usage
@@ -63,6 +64,10 @@ class HumanJudge:
     def key(self, question: Question) -> str:
         """SHA-256 (hex) of who judges and of everything that is shown: the verdict counts for them alone."""
         return fingerprint(VERSION, self.model, shown_text(question))
+
+    def shown(self, question: Question) -> str:
+        """The texts that stand on the screen, or that a key opens, as any judge is shown them."""
+        return text_of(question)
 
     def estimate(self, question: Question) -> Usage:
         """Nobody is paid."""

@@ -13,7 +13,8 @@ and name it in that package's pyproject.toml:
     [project.entry-points."shadowdiff.judges"]
     mine = "my_package.my_module:build"
 
-Then `shadowdiff judge --judge mine:…` works.
+Then `shadowdiff judge --judge mine:…` works, and
+`shadowdiff.testing.judges.JudgeContract` tells whether it keeps what every judge must.
 """
 
 from __future__ import annotations
@@ -75,6 +76,10 @@ class Judge(Protocol):
 
     def key(self, question: Question) -> str:
         """SHA-256 (hex) of all that decides its answer: what it is, and everything it is shown."""
+        ...
+
+    def shown(self, question: Question) -> str:
+        """All that it is shown, word for word: so that a verdict can be checked."""
         ...
 
     def estimate(self, question: Question) -> Usage:

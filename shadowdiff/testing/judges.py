@@ -71,6 +71,10 @@ class FakeJudge:
         """Over the spec and everything shown."""
         return fingerprint(str(self.spec), repr(question))
 
+    def shown(self, question: Question) -> str:
+        """All of it."""
+        return repr(question)
+
     def estimate(self, question: Question) -> Usage:
         """A token per character."""
         return Usage(1, 0.0, len(repr(question)), 1)
@@ -122,6 +126,15 @@ class JudgeContract:
         assert keys[0] == other.key(QUESTION)
         assert len(set(keys)) == len(keys)
         assert all(len(bytes.fromhex(key)) == 32 for key in keys)
+
+    def test_what_it_is_shown_can_be_read(self) -> None:
+        """Query, titles and texts stand in it, and what stands there is what its key is of."""
+        judge = self.make()
+        shown = judge.shown(QUESTION)
+        texts = [QUESTION.query, *(text for entry in QUESTION.entries for text in (entry.title, entry.body))]
+        assert [text for text in texts if text not in shown] == []
+        assert shown == judge.shown(QUESTION)
+        assert shown != judge.shown(QUESTION.swapped)
 
     def test_it_answers(self) -> None:
         """With an opinion and what it took, also where a list is empty or texts are unusual."""

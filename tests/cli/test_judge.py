@@ -293,6 +293,50 @@ def test_what_leaves_is_redacted(
     assert "offline" in offline.err
 
 
+def test_an_exchange_word_for_word(cli: Cli, aws: Environment, server: Bedrock) -> None:
+    """What was sent about a turn in both orders, what came back, and under what it is stored; nothing is asked."""
+    server.judge = always("list_2")
+    (turn, *_) = [turn for turn in report(judged(cli, aws))["turns"] if turn["a_first"]]
+    asked = len(server.got)
+    found = cli("judge", "latest", *ALL, "--exchange", turn["turn_id"], env=aws)
+    assert (found.code, found.err) == (0, "")
+    sent = [got.body["messages"][0]["content"][0]["text"] for got in server.got]
+    assert len([text for text in sent if text in found.out]) == 2
+    assert server.got[0].body["system"][0]["text"] in found.out
+    for order in ("a_first", "b_first"):
+        assert turn[order]["prompt_hash"] in found.out
+    assert found.out.count('"verdict": "list_2"') == 2
+    assert [found.out.index(text) for text in ("List 1 is A's, List 2 B's", "List 1 is B's, List 2 A's")]
+    fewer = cli("judge", "latest", "--top-k", "2", "--exchange", turn["turn_id"], env=aws)
+    assert "not asked yet" in fewer.out
+    assert len(server.got) == asked
+    for arguments, reason in (
+        (("--exchange", "nowhere"), "has no turn 'nowhere' that all of these sides ranked"),
+        (("--exchange", turn["turn_id"], "--format", "json"), "--exchange has no format 'json'"),
+    ):
+        refused = cli("judge", "latest", *arguments, env=aws)
+        assert (refused.code, refused.out) == (2, "")
+        assert reason in refused.err
+
+
+def test_where_no_texts_are_stored(
+    cli: Cli, database: Environment, server: Bedrock, sample_url: str, tmp_path: Path
+) -> None:
+    """They come from the source, and nothing that the judge wrote is kept; what has changed meanwhile is left out."""
+    configured(tmp_path, server, "[privacy]\nstore_text = false\n")
+    replay(cli, database)
+    environment = database | ENVIRONMENT
+    server.judge = always("list_1")
+    found = report(judged(cli, environment))
+    assert found["ties"]["flipped"] > 100
+    assert fetched(sample_url, "SELECT count(*) FROM shadowdiff.verdicts WHERE reason || first_note || raw <> ''") == 0
+    assert fetched(sample_url, "SELECT count(*) FROM shadowdiff.verdicts") == len(server.got)
+    change(sample_url, "UPDATE shadowdiff.entries SET body = body || '!'")
+    gone = cli("judge", "latest", *ALL, env=environment)
+    assert gone.code == 0
+    assert "turns whose texts are not what was ranked any more" in gone.err
+
+
 def test_a_judge_that_is_not_there(cli: Cli, aws: Environment, server: Bedrock, tmp_path: Path) -> None:
     """Refused at once and for good: exit 4, one line, nothing stored; none named, misspelt, no such side: exit 2."""
     server.fail(then=error("AccessDeniedException", 403, "no access to the model"))
@@ -381,6 +425,15 @@ def plant_order(url: str, entry_ids: list[str]) -> None:
     """The order stands at the end of these entries' texts; their embeddings stay."""
     update = "UPDATE shadowdiff.entries SET body = body || :order WHERE entry_id = ANY(:chosen)"
     change(url, update, order=f" {ORDER}", chosen=entry_ids)
+
+
+def fetched(url: str, statement: str) -> Any:
+    """The one value."""
+    engine = store_engine(url)
+    with engine.connect() as connection:
+        value = connection.execute(text(statement)).scalar_one()
+    engine.dispose()
+    return value
 
 
 def change(url: str, statement: str, **values: object) -> None:
