@@ -83,6 +83,16 @@ def command(invocation: Invocation, /, run: str, *, progress: bool, **options: A
     _report(invocation, found, turns, options)
 
 
+def label_what_lacks(invocation: Invocation, run: Run, color: str) -> None:
+    """Let whoever sits at the terminal label what nobody has labelled in a run's first K, in a drawn order.
+
+    Raises ConfigError where nobody knows who they are, StoreError where a label is not stored.
+    """
+    options: dict[str, Any] = {"depth": None, "seed": 0, "queries": None, "stratify": None, "orgs": ()}
+    options |= {"unlabelled": True, "grades": "3", "color": color}
+    _label(invocation, run, _turns(invocation, run, options), user_name(), options)
+
+
 def _refuse_unasked(options: dict[str, Any], *, progress: bool) -> None:
     """Raise ConfigError for options that say nothing here."""
     if options["stratify"] and not options["queries"]:

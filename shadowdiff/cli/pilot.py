@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -124,7 +125,11 @@ def command(invocation: Invocation, /, stored: str | None, labels: Path | None, 
     require_writable(options["output"])
     runs = _stored(invocation, stored, options) if stored else _replayed(invocation, options)
     run = summed(runs.run, invocation.store)
-    _write(run, _pilot(invocation, replace(runs, run=run), labels, options), options)
+    runs = replace(runs, run=run)
+    pilot = _pilot(invocation, runs, labels, options)
+    if pilot.lacks_labels and labels is None and _labelled_now(invocation, run, pilot, options):
+        pilot = _pilot(invocation, runs, labels, options)
+    _write(run, pilot, options)
     if not stored:
         refuse_cap(run, options["max_usd"], invocation)
         refuse_too_many_failures(run, options["max_failures"])
@@ -204,6 +209,21 @@ def _pilot(invocation: Invocation, runs: EvaluatedRuns, labels: Path | None, opt
     except NothingToMeasureError as error:
         return pilot_of(run, None, labelled_turns=turns, why_not=str(error), **asked)
     return pilot_of(run, evaluation, labelled_turns=turns, **asked)
+
+
+def _labelled_now(invocation: Invocation, run: Run, pilot: Pilot, options: dict[str, Any]) -> bool:
+    """Whether somebody at a terminal wanted to label what lacks labels, and did."""
+    from shadowdiff.cli.label import label_what_lacks
+    from shadowdiff.cli.questions import may_ask
+
+    if not (may_ask() and sys.stdout.isatty()) or run.summary is None:
+        return False
+    told = f"{pilot.labelled_turns:,} of {run.summary.turns:,} turns have labels, too few to say which side is better."
+    click.echo(told, err=True)
+    if not click.confirm("Label the others now, one key an entry? You can stop at any time", default=True, err=True):
+        return False
+    label_what_lacks(invocation, run, options["color"])
+    return True
 
 
 def _write(run: Run, pilot: Pilot, options: dict[str, Any]) -> None:

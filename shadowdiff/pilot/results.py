@@ -140,3 +140,8 @@ class Pilot:
     """Why there is no evaluation though there are labels."""
     recommendation: Recommendation | None = None
     """None with too few labels."""
+
+    @property
+    def lacks_labels(self) -> bool:
+        """Whether more labels are what is missing for a recommendation."""
+        return self.recommendation is None and self.why_not is None

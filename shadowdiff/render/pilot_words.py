@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from shadowdiff.evaluation.results import Evaluation
@@ -24,6 +25,8 @@ from shadowdiff.render.text import clip, one_line
 from shadowdiff.runs import Estimate, Run
 
 NAME_CELLS = 40
+MORE_TURNS = 4
+"""Times as many, where a sample is too small though all of it is labelled."""
 INTERVAL = "[ ]: 95% interval, resampling whole sessions"
 LESS = "less {a}: the difference, over the same turns"
 CLOSED = "gap closed: that difference as a share of the best side's, of those that are shown to be better than {a}"
@@ -54,9 +57,17 @@ def _lacking(pilot: Pilot) -> Iterator[str]:
 
 
 def next_commands(pilot: Pilot, run: Run) -> list[str]:
-    """What to do about labels that are lacking: to be copied, so never to be cut."""
-    if pilot.recommendation is not None or pilot.why_not is not None or run.summary is None:
+    """What to do about labels that are lacking: to be copied, so never to be cut.
+
+    Where every turn has labels, it is turns that are lacking.
+    """
+    if not pilot.lacks_labels or run.summary is None:
         return []
+    if pilot.labelled_turns >= run.summary.turns:
+        sides = " ".join(
+            f"{'-B' if at else '-A'} {shlex.quote(one_line(side.name))}" for at, side in enumerate(run.sides)
+        )
+        return [f"shadowdiff pilot --queries {MORE_TURNS * run.summary.turns} {sides}"]
     run_id = one_line(run.run_id)
     return [
         f"shadowdiff label {run_id} --queries {run.summary.turns} --stratify org",

@@ -13,8 +13,9 @@ from sqlalchemy import text
 
 from shadowdiff.database import store_engine
 from tests.cli.test_privacy import configure
-from tests.conftest import MODEL, SAMPLE, Cli, Finished
+from tests.conftest import MODEL, ROOT, SAMPLE, Cli, Finished, clean_environment
 from tests.providers.bedrock import ENVIRONMENT, REGION, Bedrock, bedrock_server
+from tests.terminals import Terminal, environment_of, python
 
 RERANK = "bedrock:cohere.rerank-v3-5:0"
 SMALL = ("--pool", "10", "--queries", "90")
@@ -152,3 +153,33 @@ def test_what_cannot_be(cli: Cli, database: dict[str, str]) -> None:
     assert all_of_it.code == 0
     assert "only 218 turns in 55 sessions are stored, fewer than --queries 9,999" in all_of_it.err
     assert "218 turns with labels in 55 sessions" in all_of_it.out
+
+
+def test_labels_may_be_given_at_once(aws: dict[str, str], tmp_path: Path) -> None:
+    """Whoever sits at a terminal is asked to label what lacks labels, and gets the page with what they said."""
+    command = python("-m", "shadowdiff", "pilot", "--queries", "3", "-A", "cosine", "-B", "bm25", "--latency", "0")
+    environment = environment_of(clean_environment(tmp_path), ROOT) | aws
+    with Terminal(command, environment, tmp_path, 100, 40) as terminal:
+        terminal.wait_for("Label the others now")
+        terminal.press("\r")
+        terminal.wait_for("turn 1 of")
+        terminal.press("2")
+        terminal.wait_for("1 of")
+        terminal.wait_for("entry 2 of")
+        terminal.press("q")
+        terminal.wait_for("have labels, which is too few")
+        assert terminal.wait() == 0
+        assert terminal.is_restored()
+        assert "1 with labels" in terminal.text
+    engine = store_engine(aws["SHADOWDIFF_DATABASE_URL"])
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT grade, source FROM shadowdiff.labels")).all() == [(2, "label")]
+    engine.dispose()
+
+
+def test_where_all_is_labelled_more_turns_are_wanted(cli: Cli, database: dict[str, str]) -> None:
+    """Not more labels."""
+    arguments = ("--queries", "8", "-A", "cosine", "-B", "rrf:cosine+bm25", "--latency", "0", "--format", "json")
+    found = document(cli("pilot", *arguments, env=database))
+    assert found["labels"]["turns"] == found["turns"]
+    assert found["next"] == [f"shadowdiff pilot --queries {4 * found['turns']} -A cosine -B rrf:cosine+bm25"]
