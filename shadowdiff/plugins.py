@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
-from shadowdiff.errors import ConfigError, SpecError
+from shadowdiff.errors import ConfigError, ShadowdiffError, SpecError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,15 @@ class Plugins:
             raise ConfigError(
                 f"the {self.noun} {point.name!r} of {provider_of(point)} cannot be imported: {reason_of(error)}"
             ) from error
+
+    def built(self, point: EntryPoint, text: str, build: Callable[[], T]) -> T:
+        """What a builder makes of the spec `text`. Raises ShadowdiffError: ConfigError whatever a stranger raised."""
+        try:
+            return build()
+        except ShadowdiffError:
+            raise
+        except Exception as error:
+            raise ConfigError(f"{text} of {provider_of(point)} cannot be built: {reason_of(error)}") from error
 
 
 def provider_of(point: EntryPoint) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from shadowdiff.errors import ConfigError, ShadowdiffError
 from shadowdiff.judging.protocol import Builder, Judge, JudgeContext
-from shadowdiff.plugins import Plugins, provider_of, reason_of
+from shadowdiff.plugins import Plugins
 from shadowdiff.rerankers.network import network_of, refuse_network
 from shadowdiff.rerankers.spec import Spec
 
@@ -18,12 +17,11 @@ def build(spec: Spec, context: JudgeContext, *, offline: bool = False) -> Judge:
     """
     point = JUDGES.the_one(spec.scheme, str(spec))
     builder: Builder = JUDGES.loaded(point)
-    try:
+
+    def made() -> Judge:
         judge = builder(spec, context)
         if offline:
             refuse_network(f"judge '{spec}'", network_of(judge))
         return judge
-    except ShadowdiffError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"judge '{spec}' of {provider_of(point)} cannot be built: {reason_of(error)}") from error
+
+    return JUDGES.built(point, f"judge '{spec}'", made)

@@ -63,22 +63,32 @@ def compare(replayed: ReplayedSession, position: int, a: Side, other: Side, show
     if found.is_identical:
         return found
     ids = sorted(in_a | in_b)
-    shown = [ids[place] for place in shuffled(ids, *salt)]
-    places = {entry_id: place for place, entry_id in enumerate(shown)}
-    first, second = (tuple(places[entry_id] for entry_id in ranked) for ranked in lists)
-    question = Question(
-        history=tuple(_history([item.turn for item in replayed.turns[:position]], showing.redactor)),
-        query=_cut(showing.redactor.turn(turn.turn).query, QUERY_CHARACTERS),
-        entries=tuple(_shown(entries[entry_id], showing) for entry_id in shown),
-        first=first,
-        second=second,
-    )
+    shown = {ids[place]: entries[ids[place]] for place in shuffled(ids, *salt)}
     return replace(
         found,
-        question=question,
+        question=_question(replayed, position, lists, shown, showing),
         shown=tuple(shown),
-        cut=sum(len(entries[entry_id].body) > showing.max_chars for entry_id in shown),
-        flagged=tuple(_flagged(entries, shown, in_a, in_b)),
+        cut=sum(len(entry.body) > showing.max_chars for entry in shown.values()),
+        flagged=tuple(_flagged(shown, in_a, in_b)),
+    )
+
+
+def _question(
+    replayed: ReplayedSession,
+    position: int,
+    lists: tuple[Sequence[str], Sequence[str]],
+    shown: Mapping[str, Entry],
+    showing: Showing,
+) -> Question:
+    """What a judge reads, and nothing else: `shown` by id, in the order in which entries are numbered."""
+    places = {entry_id: place for place, entry_id in enumerate(shown)}
+    first, second = (tuple(places[entry_id] for entry_id in ranked) for ranked in lists)
+    return Question(
+        history=tuple(_history([turn.turn for turn in replayed.turns[:position]], showing.redactor)),
+        query=_cut(showing.redactor.turn(replayed.turns[position].turn).query, QUERY_CHARACTERS),
+        entries=tuple(_shown(entry, showing) for entry in shown.values()),
+        first=first,
+        second=second,
     )
 
 
@@ -111,11 +121,8 @@ def _length(ranked: Sequence[str], entries: Mapping[str, Entry], showing: Showin
     return sum(len(entries[each].title) + min(len(entries[each].body), showing.max_chars) for each in ranked)
 
 
-def _flagged(
-    entries: Mapping[str, Entry], shown: Sequence[str], in_a: frozenset[str], in_b: frozenset[str]
-) -> Iterator[Flagged]:
-    for entry_id in sorted(shown):
-        entry = entries[entry_id]
+def _flagged(shown: Mapping[str, Entry], in_a: frozenset[str], in_b: frozenset[str]) -> Iterator[Flagged]:
+    for entry_id, entry in sorted(shown.items()):
         quote = instruction_in(f"{entry.title}\n{entry.body}")
         if quote is not None:
             yield Flagged(entry_id, entry.title, quote, entry_id in in_a, entry_id in in_b)

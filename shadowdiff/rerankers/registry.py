@@ -39,7 +39,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from shadowdiff.errors import ConfigError, ShadowdiffError, SpecError
+from shadowdiff.errors import SpecError
 from shadowdiff.plugins import Plugins, provider_of, reason_of
 from shadowdiff.protocols import PoolReranker, Reranker
 from shadowdiff.remote.settings import DEFAULT, NO_PROVIDERS, ProviderSettings
@@ -130,15 +130,14 @@ def build(
         cache,
     )
     builder: Builder = KINDS.loaded(point)
-    try:
+
+    def made() -> Reranker | PoolReranker:
         reranker = builder(spec, context)
         if offline:
             refuse_network(f"'{spec}'", network_of(reranker))
         return reranker
-    except ShadowdiffError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"'{spec}' of {provider_of(point)} cannot be built: {reason_of(error)}") from error
+
+    return KINDS.built(point, f"'{spec}'", made)
 
 
 def _named(name: str, names: Mapping[str, str]) -> Spec:
