@@ -1,4 +1,4 @@
-"""Distributions of rerankers and judges as a user installs them: a module, its metadata and its entry point, on a path."""
+"""Distributions of rerankers and judges as a user installs them: a module, its metadata and entry point, on a path."""
 
 from __future__ import annotations
 

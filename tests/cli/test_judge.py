@@ -42,7 +42,7 @@ from shadowdiff.testing.judges import FakeJudge
 from shadowdiff.verdicts import Choice
 
 def longest(question):
-    shown = [question.entries[place] for place in question.first], [question.entries[place] for place in question.second]
+    shown = ([question.entries[place] for place in places] for places in (question.first, question.second))
     first, second = (sum(len(entry.title) + len(entry.body) for entry in entries) for entries in shown)
     return Choice.TIE if first == second else Choice.FIRST if first > second else Choice.SECOND
 
