@@ -11,6 +11,7 @@ import click
 
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
+from shadowdiff.cli.qrels import labels_of, labels_option
 from shadowdiff.cli.when import When
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Examples:
   shadowdiff evaluate latest
   shadowdiff evaluate 20261120-0214 -k 10 -k 5 --min-grade 2
   shadowdiff evaluate --since 7d
+  shadowdiff evaluate latest --labels qrels.txt
   shadowdiff evaluate latest --detect 0.02 --format markdown -o comment.md
   shadowdiff evaluate latest --unjudged 0 --format json -o evaluation.json
 
@@ -55,6 +57,7 @@ run_argument = click.argument("run", metavar="[RUN]", default=None, required=Fal
 @click.command("evaluate", epilog=EPILOG)
 @run_argument
 @since_option
+@labels_option
 @click.option(
     "-k",
     "--depth",
@@ -89,6 +92,7 @@ def command(
     /,
     run: str | None,
     since: datetime | None,
+    labels: Path | None,
     depths: tuple[int, ...],
     kind: str,
     output: Path | None,
@@ -106,13 +110,12 @@ def command(
     from shadowdiff.render.evaluation_documents import evaluation_json, evaluation_markdown
     from shadowdiff.render.lines import painter
     from shadowdiff.replay.evaluated import replayed_sessions
-    from shadowdiff.store.labels import Labels
 
     store, runs = invocation.store, asked_runs(invocation, run, since)
     evaluation = evaluate(
         runs.run,
         replayed_sessions(runs, store),
-        Labels(store).of_runs(runs.run_ids),
+        labels_of(runs, invocation, labels),
         tuple(dict.fromkeys(depths)) or (runs.run.config.top_k,),
         min_grade=options["min_grade"],
         wanted=options["detect"],

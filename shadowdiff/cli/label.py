@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +34,7 @@ Examples:
   shadowdiff label latest --queries 500 --stratify org --author "Ann Lee"
   shadowdiff label latest --depth 20 --unlabelled
   shadowdiff label latest --progress --format json
+  shadowdiff label latest --import qrels.txt --author "Search quality"
 
 \b
 Stop with q whenever you like: the next call with the same options goes on where you
@@ -60,18 +62,28 @@ told at the end. `shadowdiff evaluate` measures the sides with the labels."""
     help="The highest grade; 1: relevant or not.",
 )
 @click.option("--unlabelled", is_flag=True, help="Leave out what anybody has labelled, not only what you have.")
+@click.option(
+    "--import",
+    "imported",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Ask nothing; store what TREC qrels (turn_id 0 entry_id grade) say of the run's turns.",
+)
 @click.option("--progress", is_flag=True, help="Ask nothing; say how far labels are, and how far people agree.")
 @relevance_option(", where agreement is told on relevant or not")
 @kind_option("terminal", "json")
 @place_options
 @click.pass_obj
-def command(invocation: Invocation, /, run: str, *, progress: bool, **options: Any) -> None:
+def command(invocation: Invocation, /, run: str, *, imported: Path | None, progress: bool, **options: Any) -> None:
     """Label the entries of a stored run in the terminal, one key each.
 
     RUN is a run's id, the beginning of one, or `latest`. Per turn, what any side surfaced is shown in a drawn order,
     and nothing says which side it was. Labels are stored at once.
     """
     _refuse_unasked(options, progress=progress)
+    if imported is not None:
+        _import(invocation, run, imported, options["author"] or "")
+        return
     if not progress:
         require_terminal("label", "shadowdiff label RUN --progress, or load labels with: shadowdiff load DIR")
     who = None if progress else options["author"] or user_name()
@@ -81,6 +93,18 @@ def command(invocation: Invocation, /, run: str, *, progress: bool, **options: A
     if who is not None:
         _label(invocation, found, turns, who, options)
     _report(invocation, found, turns, options)
+
+
+def _import(invocation: Invocation, name: str, path: Path, author: str) -> None:
+    """Store a file's labels under its name. Raises ConfigError where it says nothing of the run."""
+    from shadowdiff.cli.evaluate import asked_runs
+    from shadowdiff.cli.qrels import qrels_of
+    from shadowdiff.store.labels import Labels
+
+    labels = qrels_of(asked_runs(invocation, name, None), invocation, path, author)
+    Labels(invocation.store).put_all(labels)
+    turns = len({label.turn_id for label in labels})
+    click.echo(f"stored {len(labels):,} labels of {turns:,} turns from {path.name}")
 
 
 def label_what_lacks(invocation: Invocation, run: Run, color: str) -> None:

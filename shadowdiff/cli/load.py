@@ -132,8 +132,10 @@ def _org(directory: Path | None, given: str | None) -> str:
 def load_bundle(invocation: Invocation, bundle: Bundle, embedder: str | None = None, *, replace: bool = False) -> str:
     """Write a checked bundle into the own schema, its labels into the store, and say what it held."""
     from shadowdiff.database import store_engine
-    from shadowdiff.store.ingest import ingest, ingest_labels
+    from shadowdiff.store.ingest import ingest
+    from shadowdiff.store.labels import Labels
     from shadowdiff.store.migrate import require_current
+    from shadowdiff.store.runs import RunStore
 
     source_url = invocation.loading_url
     together = invocation.store_url == source_url
@@ -152,7 +154,7 @@ def load_bundle(invocation: Invocation, bundle: Bundle, embedder: str | None = N
         replace_orgs=replace,
     )
     if not together:
-        ingest_labels(store, bundle.labels)
+        Labels(RunStore(store)).put_all(bundle.labels)
     _index_large_orgs(source)
     return _told(bundle, embeddings)
 

@@ -29,7 +29,7 @@ def labels_of(runs: EvaluatedRuns, invocation: Invocation, path: Path | None) ->
     """
     from shadowdiff.store.labels import Labels
 
-    return Labels(invocation.store).of_runs(runs.run_ids) if path is None else _read(path, runs, invocation)
+    return Labels(invocation.store).of_runs(runs.run_ids) if path is None else qrels_of(runs, invocation, path)
 
 
 def require_qrels(path: Path | None) -> None:
@@ -38,7 +38,11 @@ def require_qrels(path: Path | None) -> None:
         raise ConfigError(f"no qrels at {path}")
 
 
-def _read(path: Path, runs: EvaluatedRuns, invocation: Invocation) -> list[Label]:
+def qrels_of(runs: EvaluatedRuns, invocation: Invocation, path: Path, author: str = "") -> list[Label]:
+    """What a qrels file says of the runs' turns, each entry once; the last line of an entry counts.
+
+    Raises NothingToMeasureError where that is nothing, ConfigError where there is no such file, StoreError.
+    """
     from shadowdiff.records import Label
     from shadowdiff.render.evaluated import runs_named
     from shadowdiff.replay.evaluated import replayed_sessions
@@ -52,4 +56,5 @@ def _read(path: Path, runs: EvaluatedRuns, invocation: Invocation) -> list[Label
         raise NothingToMeasureError(
             f"{path} judges no turn of {runs_named(runs)}; turns are called like {next(iter(orgs), '–')!r}"
         )
-    return [Label(orgs[item.turn_id], item.turn_id, item.entry_id, item.grade, path.name) for item in judged]
+    labels = (Label(orgs[item.turn_id], item.turn_id, item.entry_id, item.grade, path.name, author) for item in judged)
+    return list({(label.turn_id, label.entry_id): label for label in labels}.values())

@@ -55,12 +55,6 @@ def ingest(
         _write_labels(connection, labels)
 
 
-def ingest_labels(engine: Engine, labels: Sequence[Label]) -> None:
-    """Insert or update labels alone: for a store that lives elsewhere than the source. Raises StoreError."""
-    with database_errors(StoreError, "loading the labels", engine.url), engine.begin() as connection:
-        _write_labels(connection, labels)
-
-
 def _write_labels(connection: Connection, labels: Sequence[Label]) -> None:
     _upsert(connection, schema.labels, (label_row(label) for label in labels))
 

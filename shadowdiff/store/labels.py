@@ -10,10 +10,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from shadowdiff.records import Comment, Label
 from shadowdiff.store.schema import comments, labels, run_sessions, run_turns
-from shadowdiff.store.statements import texts
+from shadowdiff.store.statements import batches, texts
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import Connection, Row
 
     from shadowdiff.store.runs import RunStore
 
@@ -31,6 +31,19 @@ class Labels:
         given = {name: statement.excluded[name] for name in ("grade", "labelled_at") if name in row}
         statement = statement.on_conflict_do_update(index_elements=list(labels.primary_key), set_=given)
         self._store.transaction("storing the label", lambda connection: connection.execute(statement))
+
+    def put_all(self, given: Sequence[Label]) -> None:
+        """Store labels, each as `put` does, all of them or none. No two may be of one author, source and entry."""
+        rows = [label_row(label) for label in given]
+
+        def work(connection: Connection) -> None:
+            for some in batches(rows):
+                statement = upsert(labels)
+                changed = {"grade": statement.excluded.grade, "labelled_at": func.now()}
+                keys = list(labels.primary_key)
+                connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), some)
+
+        self._store.transaction("storing labels", work)
 
     def remove(self, label: Label) -> None:
         """Forget what the label's author said of its entry through its source, whatever the grade."""

@@ -13,8 +13,9 @@ from ir_measures import AP, RR, Judged, P, R, nDCG
 from sqlalchemy import text
 
 from shadowdiff.database import store_engine
+from shadowdiff.store.labels import Labels
 from shadowdiff.store.runs import RunStore
-from tests.conftest import MODEL, SHARED, Cli
+from tests.conftest import MODEL, SAMPLE, SHARED, Cli
 
 MTRAG = SHARED / "data" / "mtrag"
 TREC: Any = ir_measures
@@ -80,6 +81,34 @@ def test_a_run_without_labels_is_told_where_they_come_from(cli: Cli, database: d
 
 
 @pytest.mark.skipif(not MTRAG.is_dir(), reason="needs the MTRAG conversations in ../shared/data/mtrag")
+def test_labels_of_a_file(cli: Cli, database: dict[str, str], sample_store: RunStore, tmp_path: Path) -> None:
+    """Measured without being stored, or stored under the file's name and then measured: the same figures."""
+    assert cli("replay", "--last", "30", "-A", "cosine", "-B", "bm25", "--latency", "0", env=database).code == 0
+    engine = store_engine(database["SHADOWDIFF_DATABASE_URL"])
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM shadowdiff.labels"))
+    engine.dispose()
+    written = (SAMPLE / "qrels.txt").read_text()
+    (tmp_path / "judged.txt").write_text(f"{written}{written.splitlines()[0].rsplit(' ', 1)[0]} 0\n")
+    evaluated = ("evaluate", "latest", "--format", "json")
+    held = cli(*evaluated, "--labels", "judged.txt", env=database)
+    assert cli(*evaluated, env=database).code == 2, "nothing is stored"
+    stored = cli("label", "latest", "--import", "judged.txt", "--author", "Ann", env=database)
+    assert (stored.code, stored.err) == (0, "")
+    run = sample_store.get("latest")
+    labels = Labels(sample_store).of_run(run.run_id)
+    turns = len({label.turn_id for label in labels})
+    assert stored.out == f"stored {len(labels):,} labels of {turns:,} turns from judged.txt\n"
+    assert {(label.source, label.author) for label in labels} == {("judged.txt", "Ann")}
+    again = cli("label", "latest", "--import", "judged.txt", "--author", "Ann", env=database)
+    assert again.out == stored.out
+    assert json.loads(cli(*evaluated, env=database).out) == json.loads(held.out)
+    (tmp_path / "other.txt").write_text("elsewhere 0 x 1\n")
+    refused = cli("label", "latest", "--import", "other.txt", env=database)
+    assert (refused.code, refused.out) == (2, "")
+    assert "other.txt judges no turn of run" in refused.err
+
+
 def test_real_conversations(cli: Cli, empty_url: str, tmp_path: Path) -> None:
     """Turns that nobody judged are counted and left out; the pool's own recall is what no order can exceed."""
     judged = _cut_down(tmp_path / "bundle")
