@@ -48,7 +48,7 @@ WHICH = (
     click.option(
         "--queries", type=click.IntRange(min=1), default=100, show_default=True, metavar="N", help="Draw N turns."
     ),
-    click.option("--since", type=When(), help="Only turns asked since then."),
+    click.option("--since", type=When(), metavar="24h|DATE", help="Only turns asked since then."),
     click.option("--stratify", type=click.Choice(["org"]), help="Each org gives its share of the turns."),
     click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Draw other turns, other coins."),
     click.option(
@@ -103,7 +103,7 @@ def _options(function: Any) -> Any:
 
 
 @click.command("judge", epilog=EPILOG)
-@click.argument("run", metavar="RUN", default="latest")
+@click.argument("run", metavar="[RUN]", default="latest")
 @_options
 @kind_option("terminal", "markdown", "json")
 @place_options

@@ -43,7 +43,7 @@ told at the end. `shadowdiff evaluate` measures the sides with the labels."""
 
 
 @click.command("label", epilog=EPILOG)
-@click.argument("run", metavar="RUN", default="latest")
+@click.argument("run", metavar="[RUN]", default="latest")
 @click.option(
     "--depth", type=click.IntRange(min=1), metavar="K", help="Pool the first K of every side; default: the run's top K."
 )

@@ -30,7 +30,7 @@ Labels and comments are stored at once, in the store; other commands read them f
 
 
 @click.command("review", epilog=EPILOG)
-@click.argument("run", metavar="RUN", default="latest")
+@click.argument("run", metavar="[RUN]", default="latest")
 @author_option("labels and comments")
 @click.pass_obj
 def command(invocation: Invocation, /, run: str, author: str | None) -> None:
