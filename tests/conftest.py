@@ -135,6 +135,19 @@ def sample_template(make_database: Callable[[str | None], str], migrated_templat
     return _name(url)
 
 
+@pytest.fixture(scope="session")
+def replayed_template(
+    make_database: Callable[[str | None], str], sample_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """Name of a database with the sample and one run of all of it: cosine against BM25."""
+    url = make_database(sample_template)
+    sides = ("-A", "cosine", "-B", "bm25", "--latency", "0", "--format", "jsonl")
+    home = tmp_path_factory.mktemp("replayed")
+    done = run_cli(home, "replay", "--last", "100", *sides, env={"SHADOWDIFF_DATABASE_URL": url})
+    assert done.code == 0, done
+    return _name(url)
+
+
 def load(engine: Engine, bundle: Bundle) -> None:
     """Load a bundle with its embeddings, if it has them."""
     vectors = bundle.embeddings

@@ -9,6 +9,7 @@ from threading import Event
 
 import pytest
 
+from shadowdiff.database import parse_url
 from shadowdiff.errors import RemoteError, RerankerError
 from shadowdiff.judging.asking import UNAFFORDABLE, UNASKED
 from shadowdiff.judging.comparisons import Question
@@ -23,7 +24,7 @@ from shadowdiff.store.runs import RunStore
 from shadowdiff.store.verdicts import Verdicts
 from shadowdiff.testing.judges import FakeJudge
 from shadowdiff.verdicts import Abstention, Choice, Opinion, Verdict
-from tests.conftest import Cli
+from tests.conftest import Cli, MakeDatabase, run_cli
 
 VERDICT = Verdict(
     judge="bedrock:m",
@@ -40,10 +41,25 @@ VERDICT = Verdict(
 )
 
 
+@pytest.fixture(scope="module")
+def few_replayed(make_database: MakeDatabase, sample_template: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Name of a database with the sample and a run of its last sessions: cosine against BM25."""
+    url = make_database(sample_template)
+    arguments = ("replay", "--last", "8", "--latency", "0", "-A", "cosine", "-B", "bm25")
+    home = tmp_path_factory.mktemp("few")
+    assert run_cli(home, *arguments, env={"SHADOWDIFF_DATABASE_URL": url}).code == 0
+    return str(parse_url(url).database)
+
+
 @pytest.fixture
-def run(cli: Cli, database: dict[str, str], sample_store: RunStore) -> Run:
-    """The last sessions of the sample: cosine against BM25."""
-    assert cli("replay", "--last", "8", "--latency", "0", "-A", "cosine", "-B", "bm25", env=database).code == 0
+def sample_url(make_database: MakeDatabase, few_replayed: str) -> str:
+    """A database of this test's own."""
+    return make_database(few_replayed)
+
+
+@pytest.fixture
+def run(sample_store: RunStore) -> Run:
+    """Of the last sessions."""
     return sample_store.get("latest")
 
 
