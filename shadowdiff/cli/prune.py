@@ -37,7 +37,7 @@ def command(invocation: Invocation, before: datetime, *, dry_run: bool, yes: boo
 
     A night's run keeps its summary, and the history every row. What stays as it is: blessed runs, runs that are being
     carried out, nights that are not done, and the last 30 days of nights of every configuration, as the next night must
-    know which sessions they have replayed. Labels and comments stay, and scores too: see shadowdiff cache prune.
+    know which sessions they have replayed. Labels, comments and verdicts stay, scores too: see shadowdiff cache prune.
     """
     from shadowdiff import diagnostics
     from shadowdiff.render.listing import runs_held_table
