@@ -6,6 +6,7 @@ shadowdiff anew; it only need not read SQLAlchemy and its like from disk again, 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -71,6 +72,7 @@ def serve(asking: socket.socket) -> None:
     """Fork for every request, one after the other, until nobody asks any more."""
     for name in IMPORTED:
         import_module(name)
+    gc.freeze()  # or each command looks through all of it once more as it ends
     while True:
         head, streams, _, _ = socket.recv_fds(asking, 8, 2)
         if not head:

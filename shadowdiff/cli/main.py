@@ -87,7 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code."""
     # Records refer to no one in circles: looking for circles every 700 objects is a fifth of a diff's time.
     gc.set_threshold(*COLLECTED_AFTER)
-    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+    code = _run(sys.argv[1:] if arguments is None else arguments)
+    gc.freeze()  # the interpreter, as it ends, would look for circles once more
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:
