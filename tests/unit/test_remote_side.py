@@ -315,7 +315,7 @@ def test_pools_beyond_a_limit_are_asked_for_in_parts(side: Make, kind: str, coun
     """One after the other, with the scores that each pair has anyway; never where the scores hang together."""
     request = many(count)
     with ProviderServer(KINDS[kind].form) as server:
-        made = side(kind, server.url)
+        made = side(kind, server.url, ProviderSettings())  # patient: a busy machine takes its time over 2,048 documents
         answer = made.ask(request)
         estimate = made.estimate(request)
     assert isinstance(answer.found, PairScores)
