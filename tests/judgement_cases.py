@@ -64,7 +64,6 @@ def compared(
         turn_id=f"t-{at:03}",
         query=query,
         other="B",
-        in_both=10 - only,
         only_in_a=only,
         only_in_b=only,
         overlap=(10 - only) / 10,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
+from shadowdiff.cli.output import kind_option, opened, place_options, write_lines
 
 EPILOG = """\b
 Examples:
@@ -43,7 +43,6 @@ def command(
     (exit 2). Nights share no sessions: see `shadowdiff history`.
     """
     from shadowdiff.render.comparison import comparison_json, comparison_lines, comparison_markdown
-    from shadowdiff.render.lines import painter
     from shadowdiff.replay.compared import compare_runs
     from shadowdiff.store.prune import require_sessions
 
@@ -59,6 +58,4 @@ def command(
         if kind == "markdown":
             out.write(comparison_markdown(changes, later, limit))
             return
-        paint = painter(color=colored(color, out))
-        for line in comparison_lines(changes, later, width or width_of(out), limit):
-            out.write(f"{paint(line)}\n")
+        write_lines(out, lambda cells: comparison_lines(changes, later, cells, limit), width, color)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from shadowdiff.cli.output import OutputOptions, colored, opened, width_of
+from shadowdiff.cli.output import OutputOptions, opened, write_lines
 from shadowdiff.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ def show_forecast(
     """Read the sessions, add up what each side lacks, and write it. Raises ConfigError, SourceError, StoreError."""
     from shadowdiff import diagnostics
     from shadowdiff.render.forecast import forecast_json, forecast_lines
-    from shadowdiff.render.lines import painter
     from shadowdiff.replay.estimate import estimate
 
     if output.format not in FORMATS:
@@ -41,6 +40,4 @@ def show_forecast(
         if output.format == "json":
             out.write(forecast_json(found, max_usd))
             return
-        paint = painter(color=colored(output.color, out))
-        for line in forecast_lines(found, output.width or width_of(out), max_usd):
-            out.write(paint(line) + "\n")
+        write_lines(out, lambda width: forecast_lines(found, width, max_usd), output.width, output.color)

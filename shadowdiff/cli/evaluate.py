@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
+from shadowdiff.cli.output import kind_option, opened, place_options, write_lines
 from shadowdiff.cli.qrels import labels_of, labels_option
 from shadowdiff.cli.when import When
 
@@ -108,7 +109,6 @@ def command(
     from shadowdiff.render.evaluated import runs_named
     from shadowdiff.render.evaluation import evaluation_lines
     from shadowdiff.render.evaluation_documents import evaluation_json, evaluation_markdown
-    from shadowdiff.render.lines import painter
     from shadowdiff.replay.evaluated import replayed_sessions
 
     store, runs = invocation.store, asked_runs(invocation, run, since)
@@ -128,9 +128,9 @@ def command(
         if kind == "markdown":
             out.write(evaluation_markdown(evaluation, runs, options["unjudged"]))
             return
-        paint = painter(color=colored(options["color"], out))
-        for line in evaluation_lines(evaluation, runs, options["width"] or width_of(out), options["unjudged"]):
-            out.write(f"{paint(line)}\n")
+        most = options["unjudged"]
+        drawn = partial(evaluation_lines, evaluation, runs, most_unjudged=most)
+        write_lines(out, drawn, options["width"], options["color"])
 
 
 def asked_runs(invocation: Invocation, run: str | None, since: datetime | None) -> EvaluatedRuns:

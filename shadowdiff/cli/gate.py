@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import click
 from shadowdiff.cli.evaluate import asked_runs, min_grade_option, run_argument, since_option
 from shadowdiff.cli.gating import refusing_crossed
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of
+from shadowdiff.cli.output import kind_option, opened, place_options, write_lines
 from shadowdiff.cli.qrels import labels_of, labels_option
 from shadowdiff.nightly.settings import Strict
 
@@ -92,7 +93,6 @@ def _write(
     from shadowdiff.nights import Surroundings
     from shadowdiff.render.junit import JunitRenderer
     from shadowdiff.render.label_gates import label_gate_json, label_gate_lines
-    from shadowdiff.render.lines import painter
 
     counts = evaluation.turns, evaluation.sessions
     with opened(options["output"]) as out:
@@ -101,9 +101,7 @@ def _write(
         elif options["kind"] == "json":
             out.write(label_gate_json(runs, counts, outcomes))
         else:
-            paint = painter(color=colored(options["color"], out))
-            for line in label_gate_lines(runs, counts, outcomes, options["width"] or width_of(out)):
-                out.write(paint(line) + "\n")
+            write_lines(out, partial(label_gate_lines, runs, counts, outcomes), options["width"], options["color"])
 
 
 def _as_one(runs: EvaluatedRuns) -> Run:

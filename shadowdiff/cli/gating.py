@@ -122,12 +122,9 @@ def refuse_crossed(outcomes: Sequence[GateOutcome]) -> None:
 def _list_figures(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
-    from shadowdiff.cli.output import colored, opened, width_of
+    from shadowdiff.cli.output import opened, write_lines
     from shadowdiff.render.gates import figure_lines
-    from shadowdiff.render.lines import painter
 
     with opened(None) as out:
-        paint = painter(color=colored("auto", out))
-        for line in figure_lines(width_of(out)):
-            out.write(paint(line) + "\n")
+        write_lines(out, figure_lines, None, "auto")
     ctx.exit()

@@ -10,7 +10,7 @@ import click
 
 from shadowdiff.cli.author import author_option, user_name
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of, with_texts
+from shadowdiff.cli.output import colored, kind_option, opened, place_options, with_texts, write_lines
 from shadowdiff.cli.when import When
 from shadowdiff.errors import ConfigError, SpendingCapError, TooManyFailuresError
 from shadowdiff.runs import RunStatus
@@ -323,13 +323,8 @@ def _write_text(text: str, options: dict[str, Any]) -> None:
 
 
 def _write_lines(lines: Callable[[int], Iterator[Line]], options: dict[str, Any]) -> None:
-    """Lines of a width, painted."""
-    from shadowdiff.render.lines import painter
-
     with opened(options["output"]) as out:
-        paint = painter(color=colored(options["color"], out))
-        for line in lines(options["width"] or width_of(out)):
-            out.write(paint(line) + "\n")
+        write_lines(out, lines, options["width"], options["color"])
 
 
 def _judgement(hearing: Hearing, reused: int, options: dict[str, Any]) -> Judgement:

@@ -13,7 +13,7 @@ import click
 from shadowdiff.cli.author import author_option, user_name
 from shadowdiff.cli.evaluate import relevance_option
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import colored, kind_option, opened, place_options, width_of, with_texts
+from shadowdiff.cli.output import colored, kind_option, opened, place_options, with_texts, write_lines
 from shadowdiff.errors import ConfigError, StoreError
 from shadowdiff.labelling.grades import GRADED, SCALES
 from shadowdiff.runs import RunStatus
@@ -226,7 +226,6 @@ def _report(invocation: Invocation, run: Run, turns: Sequence[TurnToLabel], opti
     """How far it is, and how far those who label agree."""
     from shadowdiff.labelling.report import labelling_report
     from shadowdiff.render.labelling import labelling_json, labelling_lines
-    from shadowdiff.render.lines import painter
     from shadowdiff.store.labels import Labels
 
     labels = Labels(invocation.store).every_of_run(run.run_id)
@@ -235,10 +234,8 @@ def _report(invocation: Invocation, run: Run, turns: Sequence[TurnToLabel], opti
         if options["kind"] == "json":
             out.write(labelling_json(report, run))
             return
-        paint, width = painter(color=colored(options["color"], out)), options["width"] or width_of(out)
-        depth, texts = _choice(run, options).depth, _texts(invocation, run, report)
-        for line in labelling_lines(report, run, depth, texts, width):
-            out.write(f"{paint(line)}\n")
+        drawn = partial(labelling_lines, report, run, _choice(run, options).depth, _texts(invocation, run, report))
+        write_lines(out, drawn, options["width"], options["color"])
 
 
 def _texts(invocation: Invocation, run: Run, report: LabellingReport) -> Texts:

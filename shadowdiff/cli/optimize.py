@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import MIN_WIDTH, colored, opened, width_of
+from shadowdiff.cli.output import MIN_WIDTH, opened, write_lines
 from shadowdiff.cli.pooling import pool_options
 from shadowdiff.cli.when import When
 from shadowdiff.errors import ConfigError
@@ -147,13 +148,11 @@ def _compared(
 
 
 def _show(target: Path, written: list[VariantFile], comparison: Comparison | None, options: dict[str, Any]) -> None:
-    from shadowdiff.render.lines import painter
     from shadowdiff.render.optimize import optimize_json, optimize_lines
 
     with opened(None) as out:
         if options["kind"] == "json":
             out.write(optimize_json(str(target), written, comparison))
             return
-        paint = painter(color=colored(options["color"], out))
-        for line in optimize_lines(str(target), written, comparison, options["width"] or width_of(out)):
-            out.write(f"{paint(line)}\n")
+        drawn = partial(optimize_lines, str(target), written, comparison)
+        write_lines(out, drawn, options["width"], options["color"])

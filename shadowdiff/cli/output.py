@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shadowdiff.nights import Surroundings
     from shadowdiff.protocols import Renderer
     from shadowdiff.records import SessionOutcome
+    from shadowdiff.render.lines import Line
     from shadowdiff.runs import Run
     from shadowdiff.store.runs import RunStore
 
@@ -174,6 +175,15 @@ def _by_contrast(run: Run, store: RunStore, session_ids: Sequence[str] | None) -
     found = enumerate(outcomes(run, store, session_ids))
     keys = [(contrast(outcome), place, outcome.session.session_id) for place, outcome in found]
     return [session_id for _, _, session_id in sorted(keys)]
+
+
+def write_lines(out: TextIO, lines: Callable[[int], Iterable[Line]], width: int | None, color: str) -> None:
+    """The lines that are drawn for a width, in colours or without: as chosen, or as `out` is."""
+    from shadowdiff.render.lines import painter
+
+    paint = painter(color=colored(color, out))
+    for line in lines(width or width_of(out)):
+        out.write(f"{paint(line)}\n")
 
 
 def width_of(out: TextIO) -> int:

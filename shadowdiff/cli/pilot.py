@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +27,12 @@ from shadowdiff.cli.evaluate import asked_runs, min_grade_option
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import (
     OutputOptions,
-    colored,
     kind_option,
     opened,
     place_options,
     require_writable,
     summed,
-    width_of,
+    write_lines,
 )
 from shadowdiff.cli.pooling import pool_options
 from shadowdiff.cli.qrels import labels_of, labels_option, require_qrels
@@ -227,7 +227,6 @@ def _labelled_now(invocation: Invocation, run: Run, pilot: Pilot, options: dict[
 
 
 def _write(run: Run, pilot: Pilot, options: dict[str, Any]) -> None:
-    from shadowdiff.render.lines import painter
     from shadowdiff.render.pilot import pilot_lines
     from shadowdiff.render.pilot_documents import pilot_json, pilot_markdown
 
@@ -237,6 +236,4 @@ def _write(run: Run, pilot: Pilot, options: dict[str, Any]) -> None:
         elif options["kind"] == "markdown":
             out.write(pilot_markdown(pilot, run))
         else:
-            paint = painter(color=colored(options["color"], out))
-            for line in pilot_lines(pilot, run, options["width"] or width_of(out)):
-                out.write(f"{paint(line)}\n")
+            write_lines(out, partial(pilot_lines, pilot, run), options["width"], options["color"])

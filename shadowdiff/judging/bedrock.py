@@ -69,21 +69,15 @@ class BedrockJudge:
 
     def estimate(self, question: Question) -> Usage:
         """One call; tokens roughly."""
-        read = tokens_of(prompt.SYSTEM, repr(prompt.TOOL_CONFIG), prompt.text_of(question))
-        return Usage(1, 0.0, read, ANSWER_TOKENS)
+        return _expected(prompt.text_of(question))
 
     def compare(self, question: Question) -> Judged:
         """Ask once; an answer that cannot be used is an abstention, for it was given and is paid for."""
-        exchange = self._asker.exchange()
-        expected = self.estimate(question)
+        exchange, text = self._asker.exchange(), prompt.text_of(question)
+        expected = _expected(text)
+        tokens = expected.input_tokens + expected.output_tokens
         try:
-            answer = self._converse.ask(
-                exchange,
-                prompt.SYSTEM,
-                prompt.text_of(question),
-                prompt.TOOL_CONFIG,
-                expected.input_tokens + expected.output_tokens,
-            )
+            answer = self._converse.ask(exchange, prompt.SYSTEM, text, prompt.TOOL_CONFIG, tokens)
         except RerankerError as error:
             return Judged(error, replace(exchange.asked, seconds=None))
         except ConfigError as error:
@@ -112,6 +106,10 @@ class BedrockJudge:
         """Give up what is under way and send nothing more."""
         self._asker.close()
         self._bedrock.close()
+
+
+def _expected(text: str) -> Usage:
+    return Usage(1, 0.0, tokens_of(prompt.SYSTEM, repr(prompt.TOOL_CONFIG), text), ANSWER_TOKENS)
 
 
 def build(spec: Spec, context: JudgeContext) -> BedrockJudge:

@@ -57,7 +57,6 @@ class Comparison:
     query: str
     other: str
     """Label of the side that is held against the baseline."""
-    in_both: int
     only_in_a: int
     only_in_b: int
     overlap: float

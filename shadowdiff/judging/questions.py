@@ -52,7 +52,6 @@ def compare(replayed: ReplayedSession, position: int, a: Side, other: Side, show
         query=turn.turn.query,
         other=other.label,
         lists=lists,
-        in_both=len(in_a & in_b),
         only_in_a=len(in_a - in_b),
         only_in_b=len(in_b - in_a),
         overlap=len(in_a & in_b) / longest if longest else 1.0,
