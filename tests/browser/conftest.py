@@ -33,7 +33,7 @@ def dismiss(dialog: Dialog, odd: list[str]) -> None:
 
 @pytest.fixture
 def open_report(browser: Browser) -> Iterator[Open]:
-    """Opens a file in a context of its own: `open_report(path, fragment, **context)`.
+    """Opens a file in a context of its own: `open_report(path, fragment, **context)`; `init` runs before its scripts.
 
     At the end nothing may have left the page or run what came from data; and but
     where `is_tampered`, nothing may have been asked for, logged or raised.
@@ -41,7 +41,7 @@ def open_report(browser: Browser) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
     odd: list[str] = []
 
-    def opened(path: Path, fragment: str = "", *, is_tampered: bool = False, **options: Any) -> Page:
+    def opened(path: Path, fragment: str = "", *, is_tampered: bool = False, init: str = "", **options: Any) -> Page:
         def handle(route: Route) -> None:
             if route.request.url == path.as_uri():
                 route.continue_()
@@ -53,6 +53,7 @@ def open_report(browser: Browser) -> Iterator[Open]:
         contexts.append(context)
         context.route("**/*", handle)
         page = context.new_page()
+        page.add_init_script(init)
         page.on("dialog", lambda dialog: dismiss(dialog, odd))
         if not is_tampered:
             page.on("request", lambda request: odd.append(request.url) if request.url != path.as_uri() else None)

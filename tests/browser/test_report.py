@@ -107,8 +107,8 @@ def _check_lists(page: Page, side: str, as_json: dict[str, Any]) -> None:
 def test_the_page_reads_as_the_golden_says(open_report: Open, reports: Path) -> None:
     """All that can be seen, with every disclosure open, as text."""
     page = open_report(reports / "hard.html")
-    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     text = page.evaluate("document.body.innerText")
     check("report.txt", "\n".join(line.rstrip() for line in text.splitlines()) + "\n")
 
@@ -138,6 +138,15 @@ def test_filters_narrow_what_is_listed(open_report: Open, reports: Path) -> None
     page.select_option("#outcome", "")
     page.select_option("#sort", "time")
     assert shown(page) == ["7f3a", "s-quiet", everything[0]]
+
+
+def test_a_filter_does_not_blink(open_report: Open, reports: Path) -> None:
+    """What meets the eye first is drawn when the counts are said, though no observer has come to it."""
+    page = open_report(reports / "hard.html", init="IntersectionObserver.prototype.observe = () => {}")
+    assert page.locator(".turn").count() > 0
+    page.fill("#search", "ENCRYPTION eu")
+    expect(page.locator("#status")).to_have_text("1 of 3 sessions, 1 turn")
+    assert page.locator(".turn:not(.quiet) mark").count() > 0
 
 
 def test_links_open_what_filters_hide(open_report: Open, reports: Path) -> None:

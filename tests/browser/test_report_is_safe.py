@@ -23,8 +23,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_hostile_data_stays_text(open_report: Open, hostile: Path) -> None:
     """Everything opened: nothing ran, nothing was asked for, nothing was logged (the fixture sees to that)."""
     page = open_report(hostile)
-    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     text = page.locator("body").inner_text()
     for attack in (
         ATTACKS[0],
@@ -37,6 +37,7 @@ def test_hostile_data_stays_text(open_report: Open, hostile: Path) -> None:
     ):
         assert attack in text
     assert page.locator("img, iframe, object, embed, script:not([type]):not(:last-of-type)").count() == 0
+    page.locator("#list").scroll_into_view_if_needed()
     for at in range(len(ATTACKS)):
         page.locator(".row .title").nth(at).click()
         expect(page.locator("#entry .text")).not_to_have_text("Reading …")
@@ -75,9 +76,10 @@ def test_no_serious_violation_of_accessibility(
     run, outcomes = hard_run(others=2, noise=True)
     path = written(tmp_path / "report.html", timed(run), outcomes, surroundings())
     page: Page = open_report(path, viewport=size, color_scheme=scheme)
-    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
+    page.locator("#list").scroll_into_view_if_needed()
     page.locator(".row .title").first.click()
     found = Axe().run(page).response["violations"]
     serious = [

@@ -21,7 +21,18 @@ function drawList() {
   drawn = 0;
   byId("list").replaceChildren();
   drawMore();
+  fillFirst();
   say(spoken());
+}
+
+/** What meets the eye first is drawn with the list, not when an observer comes to it: a filter does not blink. */
+function fillFirst() {
+  let height = 0;
+  for (const card of cards.values()) {
+    if (height > innerHeight) return;
+    height += folded.has(card.session) ? 0 : estimate(card.session);
+    fill(card);
+  }
 }
 
 function drawMore(least = 0) {
