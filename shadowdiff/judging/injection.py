@@ -3,48 +3,58 @@
 Nothing finds all of it: what is found is set aside and shown, and what is not
 still stands between lines that it cannot forge, under a system prompt that says
 what it is. Patterns are those that collections of injected prompts have in common
-(OWASP LLM01), in English, and marks of chat formats in any language.
+(OWASP LLM01), in eleven languages, and marks of chat formats.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
+
+from shadowdiff.judging.phrases import ENGLISH, OTHERS
 
 QUOTED = 160
 """Characters of a quote."""
 _AROUND = 30
 """Characters shown before what was found."""
 
-_JUDGE = r"(?:judge|grader|evaluator|ranker|language model|llm|ai model|ai assistant)"
-_LIST = r"(?:list|lists|entry|entries|answer|result|results|ranking|passage)"
-_PREFER = r"(?:prefer|choose|pick|select|vote for|favou?r|rank|rate|score)"
-_ALL = r"(?:previous|prior|above|earlier|preceding|other|all|any)"
-_ORDERS = r"(?:instructions?|prompts?|rules|directions|guidelines|context|messages)"
-_PATTERNS = (
-    # "prefer this list", "always choose list 1", "rank this entry first"
-    rf"\b{_PREFER}\s+(?:\w+\s+)?(?:this|that|the|my|our|first|second)\s+{_LIST}\b",
-    rf"\b{_PREFER}\s+{_LIST}\s+(?:1|2|one|two|a|b)\b",
-    r"\blists?\s+(?:1|2|one|two)\s+(?:is|are|must|should|wins?)\b",
-    r"\bthe list (?:that|which|with)\b.{0,20}\b(?:this|me)\b",
-    # "ignore all previous instructions"
-    rf"\b(?:ignore|disregard|forget|override|bypass)\b[^.\n]{{0,40}}\b{_ALL}\b[^.\n]{{0,30}}\b{_ORDERS}\b",
-    # whoever is spoken to, or of: "you are the judge", "note to the evaluator", "the judge must choose"
-    rf"\byou are (?:now |an? |the )*{_JUDGE}\b",
-    rf"\b(?:dear|attention|note to|hey|hello|hi)[\s,:]+(?:an? |the |any )?{_JUDGE}\b",
-    rf"\b(?:{_JUDGE}|verdict) (?:must|should|shall|has to)(?: always)? (?:{_PREFER}|be|say|answer|give|ignore)\b",
-    r"\b(?:system|developer)\s+(?:prompt|message|override|instruction)s?\s*:",
+_MARKS = (
     # how chat formats mark who speaks
     r"<\|?\s*(?:im_start|im_end|endoftext|eot_id|start_header_id)\s*\|?>",
     r"\[/?INST\]|<</?SYS>>",
-    r"[\U000e0020-\U000e007e]{3,}",  # tag characters: ASCII that no screen shows and a model may read
 )
-_INSTRUCTION = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS), re.IGNORECASE)
+_HIDDEN = re.compile("[\U000e0020-\U000e007e]{3,}")
+"""Tag characters: ASCII that no screen shows and a model may read."""
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
+
+
+_ANYWHERE = _any_of((*ENGLISH, *_MARKS))
+_WORDINGS = tuple((wording.stems, _any_of(wording.patterns)) for wording in OTHERS)
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]"
+)
+"""What may stand inside a word and is not seen: soft hyphen, joiners, marks of direction, variation selectors."""
 
 
 def instruction_in(text: str) -> str | None:
-    """The first piece of the text that reads like an instruction, with a little before it; None: there is none."""
-    found = _INSTRUCTION.search(text)
+    """The first piece of the text that reads like an instruction, with a little before it; None: there is none.
+
+    Read as a person would see it: full-width and other compatibility letters are the plain ones, and what is not seen
+    does not part a word. The quote is of the text so read, but for what is hidden.
+    """
+    read = _UNSEEN.sub("", text if text.isascii() else unicodedata.normalize("NFKC", text))
+    found = _HIDDEN.search(read) or _ANYWHERE.search(read) or _worded(read)
     if found is None:
         return None
     start = max(0, found.start() - _AROUND)
-    return text[start : max(found.end(), start + QUOTED)][:QUOTED]
+    return read[start : max(found.end(), start + QUOTED)][:QUOTED]
+
+
+def _worded(read: str) -> re.Match[str] | None:
+    small = read.lower()
+    searched = (pattern.search(read) for stems, pattern in _WORDINGS if any(stem in small for stem in stems))
+    return next(filter(None, searched), None)
