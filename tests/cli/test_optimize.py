@@ -27,7 +27,10 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_the_sample_model_on_the_sample(cli: Cli, database: Environment, model: Path) -> None:
-    """Every way has figures or a reason; fused ranks as the model does; what is recommended can be replayed."""
+    """Every way has figures or a reason; fused ranks as the model does; what is recommended can be replayed.
+
+    What was written is current for the next call. (What a terminal shows of the comparison is in the goldens.)
+    """
     finished = cli("optimize", model, *FEW, "--format", "json", env=database)
     assert (finished.code, finished.err) == (0, "")
     document = json.loads(finished.out)
@@ -46,13 +49,12 @@ def test_the_sample_model_on_the_sample(cli: Cli, database: Environment, model: 
     replayed = cli("replay", "--last", "1", "--pool", "5", "-A", "bm25", "-B", spec, "--latency", "0", env=database)
     assert replayed.code == 0, replayed.err
 
-    drawn = cli("optimize", model, *FEW, "--width", "80", env=database)
-    assert (drawn.code, drawn.err) == (0, "")
-    lines = drawn.out.splitlines()
+    again = cli("optimize", model, "--no-compare", "--width", "80", env=database)
+    assert (again.code, again.err) == (0, "")
+    lines = again.out.splitlines()
     assert not UNSAFE.findall("".join(lines))
-    assert max(cells(line) for line in lines if not line.startswith("  -B ")) <= 80
+    assert max(cells(line) for line in lines) <= 80
     assert any("model.fused.onnx: current" in line for line in lines)
-    assert "another order of turns gives other scores" in " ".join(drawn.out.split())
 
 
 def test_only_written(cli: Cli, tmp_path: Path) -> None:

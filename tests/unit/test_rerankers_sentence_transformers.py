@@ -124,20 +124,19 @@ def test_a_missing_gpu_is_one_line(tiny: Path, device: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "before", "after"),
+    ("settings", "befores", "afters"),
     [
-        pytest.param({}, 2, "1", id="quota of one core"),
-        pytest.param({"OMP_NUM_THREADS": "2"}, None, "2", id="set in the environment"),
-        pytest.param({}, 1, "1", id="set in the process"),
+        pytest.param({}, (2, 1), "1 1", id="quota of one core, and one set in the process"),
+        pytest.param({"OMP_NUM_THREADS": "2"}, (None,), "2", id="set in the environment"),
     ],
 )
 def test_threads_keep_to_the_quota(
-    tiny: Path, tmp_path: Path, settings: dict[str, str], before: int | None, after: str
+    tiny: Path, tmp_path: Path, settings: dict[str, str], befores: tuple[int | None, ...], afters: str
 ) -> None:
     """On cores that a container may not use no thread is started, unless the user says so."""
     pytest.importorskip("torch")
-    finished = python(THREADS.format(before=before, model=str(tiny)), tmp_path, **settings)
-    assert (finished.stdout.strip(), finished.stderr) == (after, "")
+    finished = python(THREADS.format(befores=befores, model=str(tiny)), tmp_path, **settings)
+    assert (finished.stdout.split(), finished.stderr) == (afters.split(), "")
 
 
 def test_fingerprint_of_a_directory(tiny: Path, tmp_path: Path) -> None:
@@ -212,11 +211,12 @@ import torch
 import shadowdiff.rerankers.sentence_transformers as kind
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.spec import Spec
-if {before}:
-    torch.set_num_threads({before})
 kind.usable_cores = lambda: 1
-build(Spec("st", {model!r}, (("device", "cpu"),))).prepare()
-print(torch.get_num_threads())
+for before in {befores}:
+    if before:
+        torch.set_num_threads(before)
+    build(Spec("st", {model!r}, (("device", "cpu"),))).prepare()
+    print(torch.get_num_threads())
 """
 MODEL_IDS = """
 from shadowdiff.errors import ConfigError
