@@ -37,7 +37,7 @@ from shadowdiff.cli.output import (
 from shadowdiff.cli.pooling import pool_options
 from shadowdiff.cli.qrels import labels_of, labels_option, require_qrels
 from shadowdiff.cli.when import When, require_order
-from shadowdiff.errors import ConfigError
+from shadowdiff.errors import ConfigError, ShadowdiffError
 
 if TYPE_CHECKING:
     from shadowdiff.evaluation.runs import EvaluatedRuns
@@ -127,7 +127,7 @@ def command(invocation: Invocation, /, stored: str | None, labels: Path | None, 
     run = summed(runs.run, invocation.store)
     runs = replace(runs, run=run)
     pilot = _pilot(invocation, runs, labels, options)
-    if pilot.lacks_labels and labels is None and _labelled_now(invocation, run, pilot, options):
+    if labels is None and _labelled_now(invocation, run, pilot, options):
         pilot = _pilot(invocation, runs, labels, options)
     _write(run, pilot, options)
     if not stored:
@@ -215,14 +215,26 @@ def _labelled_now(invocation: Invocation, run: Run, pilot: Pilot, options: dict[
     """Whether somebody at a terminal wanted to label what lacks labels, and did."""
     from shadowdiff.cli.label import label_what_lacks
     from shadowdiff.cli.questions import may_ask
+    from shadowdiff.pilot.results import Lack
 
-    if not (may_ask() and sys.stdout.isatty()) or run.summary is None:
+    if run.summary is None or pilot.lacks(run.summary.turns) is not Lack.LABELS:
+        return False
+    if not (may_ask() and sys.stdout.isatty()):
         return False
     told = f"{pilot.labelled_turns:,} of {run.summary.turns:,} turns have labels, too few to say which side is better."
     click.echo(told, err=True)
-    if not click.confirm("Label the others now, one key an entry? You can stop at any time", default=True, err=True):
-        return False
-    label_what_lacks(invocation, run, options["color"])
+    try:
+        if not click.confirm(
+            "Label the others now, one key an entry? You can stop at any time", default=True, err=True
+        ):
+            return False
+        label_what_lacks(invocation, run, options["color"])
+    except (KeyboardInterrupt, EOFError, click.Abort, ShadowdiffError):
+        # What was replayed may have been paid for: it must not look lost.
+        click.echo(
+            f"\nthe run is stored; its page, with the labels so far: shadowdiff pilot --run {run.run_id}", err=True
+        )
+        raise
     return True
 
 

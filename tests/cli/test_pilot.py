@@ -167,7 +167,7 @@ def test_labels_may_be_given_at_once(aws: dict[str, str], tmp_path: Path) -> Non
         terminal.wait_for("1 of")
         terminal.wait_for("entry 2 of")
         terminal.press("q")
-        terminal.wait_for("have labels, which is too few")
+        terminal.wait_for("has labels, which is too few")
         assert terminal.wait() == 0
         assert terminal.is_restored()
         assert "1 with labels" in terminal.text
@@ -175,6 +175,30 @@ def test_labels_may_be_given_at_once(aws: dict[str, str], tmp_path: Path) -> Non
     with engine.connect() as connection:
         assert connection.execute(text("SELECT grade, source FROM shadowdiff.labels")).all() == [(2, "label")]
     engine.dispose()
+
+
+def test_who_stops_labelling_is_told_where_the_page_is(aws: dict[str, str], tmp_path: Path) -> None:
+    """What was replayed was paid for: Ctrl-C must not look as if it were lost."""
+    command = python("-m", "shadowdiff", "pilot", "--queries", "3", "-A", "cosine", "-B", "bm25", "--latency", "0")
+    environment = environment_of(clean_environment(tmp_path), ROOT) | aws
+    for starts in (False, True):
+        with Terminal(command, environment, tmp_path, 160, 40) as terminal:
+            terminal.wait_for("Label the others now")
+            if starts:
+                terminal.press("\r")
+                terminal.wait_for("turn 1 of")
+            terminal.press("\x03")
+            assert terminal.wait() == 130
+            assert re.search(r"its page, with the labels so far: shadowdiff pilot --run \S+", terminal.text)
+
+
+def test_nobody_is_asked_to_label_where_all_is_labelled(database: dict[str, str], tmp_path: Path) -> None:
+    """The page comes at once."""
+    command = python("-m", "shadowdiff", "pilot", "--queries", "8", "-A", "cosine", "-B", "bm25", "--latency", "0")
+    with Terminal(command, environment_of(clean_environment(tmp_path), ROOT) | database, tmp_path, 100, 40) as terminal:
+        assert terminal.wait() == 0
+        assert "which is too few" in terminal.text
+        assert b"Label the others" not in terminal.sent
 
 
 def test_where_all_is_labelled_more_turns_are_wanted(cli: Cli, database: dict[str, str]) -> None:
