@@ -85,7 +85,7 @@ def command(invocation: Invocation, /, run: str, *, imported: Path | None, progr
         _import(invocation, run, imported, options["author"] or "")
         return
     if not progress:
-        require_terminal("label", "shadowdiff label RUN --progress, or load labels with: shadowdiff load DIR")
+        require_terminal("label", "shadowdiff label RUN --progress, or --import FILE")
     who = None if progress else options["author"] or user_name()
     invocation.is_patient = progress
     found = _run(invocation, run)
@@ -99,12 +99,13 @@ def _import(invocation: Invocation, name: str, path: Path, author: str) -> None:
     """Store a file's labels under its name. Raises ConfigError where it says nothing of the run."""
     from shadowdiff.cli.evaluate import asked_runs
     from shadowdiff.cli.qrels import qrels_of
+    from shadowdiff.render.sessions import counted
     from shadowdiff.store.labels import Labels
 
     labels = qrels_of(asked_runs(invocation, name, None), invocation, path, author)
     Labels(invocation.store).put_all(labels)
     turns = len({label.turn_id for label in labels})
-    click.echo(f"stored {len(labels):,} labels of {turns:,} turns from {path.name}")
+    click.echo(f"stored {counted(len(labels), 'label')} of {counted(turns, 'turn')} from {path.name}")
 
 
 def label_what_lacks(invocation: Invocation, run: Run, color: str) -> None:
@@ -178,6 +179,10 @@ def _label(
     try:
         with diagnostics.passed_to(said.append), Screen() as screen:
             flow.run(screen)
+    except (KeyboardInterrupt, EOFError):
+        now = f"{sitting.labelled_now:,} label{'' if sitting.labelled_now == 1 else 's'}"
+        diagnostics.note(f"stored: {now} of this sitting; {sitting.done:,} of {sitting.total:,} entries have one")
+        raise
     finally:
         for line in dict.fromkeys(said):
             diagnostics.note(line)
