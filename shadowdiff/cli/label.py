@@ -12,6 +12,7 @@ import click
 
 from shadowdiff.cli.author import author_option, user_name
 from shadowdiff.cli.evaluate import relevance_option
+from shadowdiff.cli.given import given_options
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, kind_option, opened, place_options, with_texts, write_lines
 from shadowdiff.errors import ConfigError, StoreError
@@ -80,10 +81,11 @@ def command(invocation: Invocation, /, run: str, *, imported: Path | None, progr
     RUN is a run's id, the beginning of one, or `latest`. Per turn, what any side surfaced is shown in a drawn order,
     and nothing says which side it was. Labels are stored at once.
     """
-    _refuse_unasked(options, progress=progress)
     if imported is not None:
+        _refuse_beside_import({*options, "progress"})
         _import(invocation, run, imported, options["author"] or "")
         return
+    _refuse_unasked(options, progress=progress)
     if not progress:
         require_terminal("label", "shadowdiff label RUN --progress, or --import FILE")
     who = None if progress else options["author"] or user_name()
@@ -124,6 +126,12 @@ def _refuse_unasked(options: dict[str, Any], *, progress: bool) -> None:
         raise ConfigError("--stratify says how --queries are drawn; say how many with: --queries N")
     if not progress and (options["kind"] != "terminal" or options["output"]):
         raise ConfigError("--format and -o write what --progress says; add: --progress")
+
+
+def _refuse_beside_import(names: set[str]) -> None:
+    """Raise ConfigError for options that an import takes no notice of: they may be meant to choose turns."""
+    if given := given_options(names - {"author"}):
+        raise ConfigError(f"--import stores all that the file says of the run: leave out {', '.join(given)}")
 
 
 def _run(invocation: Invocation, name: str) -> Run:

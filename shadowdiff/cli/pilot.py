@@ -24,6 +24,7 @@ from shadowdiff.cli.carrying import (
     side_options,
 )
 from shadowdiff.cli.evaluate import asked_runs, min_grade_option
+from shadowdiff.cli.given import given_options
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import (
     OutputOptions,
@@ -57,7 +58,10 @@ Labels come from `shadowdiff label`, `shadowdiff review`, a bundle, or --labels.
 
 SMALL_DIFFERENCE = 0.01
 """For which to say how many sessions would show it, where there is no margin."""
-OF_A_NEW_RUN = ("baseline", "others", "since", "until", "org_ids", "dry_run")
+OF_A_NEW_RUN = (
+    *("baseline", "others", "queries", "since", "until", "org_ids", "stratify", "seed", "top_k", "pool", "pool_from"),
+    *("no_cache", "latency_turns", "max_failures", "max_usd", "dry_run"),
+)
 """Options that say what is replayed: nothing is with --run."""
 
 
@@ -123,7 +127,7 @@ def command(invocation: Invocation, /, stored: str | None, labels: Path | None, 
         _dry_run(invocation, options)
         return
     require_writable(options["output"])
-    runs = _stored(invocation, stored, options) if stored else _replayed(invocation, options)
+    runs = _stored(invocation, stored) if stored else _replayed(invocation, options)
     run = summed(runs.run, invocation.store)
     runs = replace(runs, run=run)
     pilot = _pilot(invocation, runs, labels, options)
@@ -135,10 +139,10 @@ def command(invocation: Invocation, /, stored: str | None, labels: Path | None, 
         refuse_too_many_failures(run, options["max_failures"])
 
 
-def _stored(invocation: Invocation, name: str, options: dict[str, Any]) -> EvaluatedRuns:
+def _stored(invocation: Invocation, name: str) -> EvaluatedRuns:
     """A run that there is. Raises ConfigError on options that ask for another."""
-    if any(options[option] for option in OF_A_NEW_RUN):
-        raise ConfigError("--run replays nothing: leave out -A, -B, --since, --until, --org and --dry-run")
+    if given := given_options(OF_A_NEW_RUN):
+        raise ConfigError(f"--run replays nothing: leave out {', '.join(given)}")
     return asked_runs(invocation, name, None)
 
 

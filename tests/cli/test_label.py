@@ -237,6 +237,7 @@ def test_a_pipe_gets_progress_and_agreement(url: str, home: Path) -> None:
         (): "label needs a terminal to draw on; in a pipe, use: shadowdiff label RUN --progress",
         ("--format", "json"): "add: --progress",
         ("--progress", "--stratify", "org"): "--queries N",
+        ("--import", "q.txt", "--queries", "5", "--progress"): "of the run: leave out --queries, --progress",
         ("--progress", "--org", "nobody"): "has no turn of 'nobody'",
     }
     for arguments, said in refusals.items():
