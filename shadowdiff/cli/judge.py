@@ -12,7 +12,7 @@ from shadowdiff.cli.author import author_option, user_name
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, kind_option, opened, place_options, with_texts, write_lines
 from shadowdiff.cli.when import When
-from shadowdiff.errors import ConfigError, SpendingCapError, TooManyFailuresError
+from shadowdiff.errors import ConfigError, SpendingCapError, StoreError, TooManyFailuresError
 from shadowdiff.runs import RunStatus
 from shadowdiff.terminal_screen import Terminated, end_as, require_terminal
 
@@ -267,7 +267,7 @@ def _ask_person(hearing: Hearing) -> None:
 
     try:
         hearing.carry_out(None, lambda done, whole: None, lambda: False)
-    except (KeyboardInterrupt, EOFError):
+    except (KeyboardInterrupt, EOFError, StoreError):
         _tell_rest(hearing, diagnostics.note)
         raise
     except Terminated as ended:

@@ -12,6 +12,7 @@ import click
 
 from shadowdiff.cli.author import author_option, user_name
 from shadowdiff.cli.evaluate import relevance_option
+from shadowdiff.cli.given import given_options
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, kind_option, opened, place_options, with_texts, write_lines
 from shadowdiff.errors import ConfigError, StoreError
@@ -80,12 +81,13 @@ def command(invocation: Invocation, /, run: str, *, imported: Path | None, progr
     RUN is a run's id, the beginning of one, or `latest`. Per turn, what any side surfaced is shown in a drawn order,
     and nothing says which side it was. Labels are stored at once.
     """
-    _refuse_unasked(options, progress=progress)
     if imported is not None:
+        _refuse_beside_import({*options, "progress"})
         _import(invocation, run, imported, options["author"] or "")
         return
+    _refuse_unasked(options, progress=progress)
     if not progress:
-        require_terminal("label", "shadowdiff label RUN --progress, or load labels with: shadowdiff load DIR")
+        require_terminal("label", "shadowdiff label RUN --progress, or --import FILE")
     who = None if progress else options["author"] or user_name()
     invocation.is_patient = progress
     found = _run(invocation, run)
@@ -99,12 +101,13 @@ def _import(invocation: Invocation, name: str, path: Path, author: str) -> None:
     """Store a file's labels under its name. Raises ConfigError where it says nothing of the run."""
     from shadowdiff.cli.evaluate import asked_runs
     from shadowdiff.cli.qrels import qrels_of
+    from shadowdiff.render.sessions import counted
     from shadowdiff.store.labels import Labels
 
     labels = qrels_of(asked_runs(invocation, name, None), invocation, path, author)
     Labels(invocation.store).put_all(labels)
     turns = len({label.turn_id for label in labels})
-    click.echo(f"stored {len(labels):,} labels of {turns:,} turns from {path.name}")
+    click.echo(f"stored {counted(len(labels), 'label')} of {counted(turns, 'turn')} from {path.name}")
 
 
 def label_what_lacks(invocation: Invocation, run: Run, color: str) -> None:
@@ -123,6 +126,12 @@ def _refuse_unasked(options: dict[str, Any], *, progress: bool) -> None:
         raise ConfigError("--stratify says how --queries are drawn; say how many with: --queries N")
     if not progress and (options["kind"] != "terminal" or options["output"]):
         raise ConfigError("--format and -o write what --progress says; add: --progress")
+
+
+def _refuse_beside_import(names: set[str]) -> None:
+    """Raise ConfigError for options that an import takes no notice of: they may be meant to choose turns."""
+    if given := given_options(names - {"author"}):
+        raise ConfigError(f"--import stores all that the file says of the run: leave out {', '.join(given)}")
 
 
 def _run(invocation: Invocation, name: str) -> Run:
@@ -178,6 +187,10 @@ def _label(
     try:
         with diagnostics.passed_to(said.append), Screen() as screen:
             flow.run(screen)
+    except (KeyboardInterrupt, EOFError):
+        now = f"{sitting.labelled_now:,} label{'' if sitting.labelled_now == 1 else 's'}"
+        diagnostics.note(f"stored: {now} of this sitting; {sitting.done:,} of {sitting.total:,} entries have one")
+        raise
     finally:
         for line in dict.fromkeys(said):
             diagnostics.note(line)

@@ -24,6 +24,7 @@ from shadowdiff.cli.carrying import (
     side_options,
 )
 from shadowdiff.cli.evaluate import asked_runs, min_grade_option
+from shadowdiff.cli.given import given_options
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import (
     OutputOptions,
@@ -37,7 +38,7 @@ from shadowdiff.cli.output import (
 from shadowdiff.cli.pooling import pool_options
 from shadowdiff.cli.qrels import labels_of, labels_option, require_qrels
 from shadowdiff.cli.when import When, require_order
-from shadowdiff.errors import ConfigError
+from shadowdiff.errors import ConfigError, ShadowdiffError
 
 if TYPE_CHECKING:
     from shadowdiff.evaluation.runs import EvaluatedRuns
@@ -57,7 +58,10 @@ Labels come from `shadowdiff label`, `shadowdiff review`, a bundle, or --labels.
 
 SMALL_DIFFERENCE = 0.01
 """For which to say how many sessions would show it, where there is no margin."""
-OF_A_NEW_RUN = ("baseline", "others", "since", "until", "org_ids", "dry_run")
+OF_A_NEW_RUN = (
+    *("baseline", "others", "queries", "since", "until", "org_ids", "stratify", "seed", "top_k", "pool", "pool_from"),
+    *("no_cache", "latency_turns", "max_failures", "max_usd", "dry_run"),
+)
 """Options that say what is replayed: nothing is with --run."""
 
 
@@ -123,11 +127,11 @@ def command(invocation: Invocation, /, stored: str | None, labels: Path | None, 
         _dry_run(invocation, options)
         return
     require_writable(options["output"])
-    runs = _stored(invocation, stored, options) if stored else _replayed(invocation, options)
+    runs = _stored(invocation, stored) if stored else _replayed(invocation, options)
     run = summed(runs.run, invocation.store)
     runs = replace(runs, run=run)
     pilot = _pilot(invocation, runs, labels, options)
-    if pilot.lacks_labels and labels is None and _labelled_now(invocation, run, pilot, options):
+    if labels is None and _labelled_now(invocation, run, pilot, options):
         pilot = _pilot(invocation, runs, labels, options)
     _write(run, pilot, options)
     if not stored:
@@ -135,10 +139,10 @@ def command(invocation: Invocation, /, stored: str | None, labels: Path | None, 
         refuse_too_many_failures(run, options["max_failures"])
 
 
-def _stored(invocation: Invocation, name: str, options: dict[str, Any]) -> EvaluatedRuns:
+def _stored(invocation: Invocation, name: str) -> EvaluatedRuns:
     """A run that there is. Raises ConfigError on options that ask for another."""
-    if any(options[option] for option in OF_A_NEW_RUN):
-        raise ConfigError("--run replays nothing: leave out -A, -B, --since, --until, --org and --dry-run")
+    if given := given_options(OF_A_NEW_RUN):
+        raise ConfigError(f"--run replays nothing: leave out {', '.join(given)}")
     return asked_runs(invocation, name, None)
 
 
@@ -215,14 +219,26 @@ def _labelled_now(invocation: Invocation, run: Run, pilot: Pilot, options: dict[
     """Whether somebody at a terminal wanted to label what lacks labels, and did."""
     from shadowdiff.cli.label import label_what_lacks
     from shadowdiff.cli.questions import may_ask
+    from shadowdiff.pilot.results import Lack
 
-    if not (may_ask() and sys.stdout.isatty()) or run.summary is None:
+    if run.summary is None or pilot.lacks(run.summary.turns) is not Lack.LABELS:
+        return False
+    if not (may_ask() and sys.stdout.isatty()):
         return False
     told = f"{pilot.labelled_turns:,} of {run.summary.turns:,} turns have labels, too few to say which side is better."
     click.echo(told, err=True)
-    if not click.confirm("Label the others now, one key an entry? You can stop at any time", default=True, err=True):
-        return False
-    label_what_lacks(invocation, run, options["color"])
+    try:
+        if not click.confirm(
+            "Label the others now, one key an entry? You can stop at any time", default=True, err=True
+        ):
+            return False
+        label_what_lacks(invocation, run, options["color"])
+    except (KeyboardInterrupt, EOFError, click.Abort, ShadowdiffError):
+        # What was replayed may have been paid for: it must not look lost.
+        click.echo(
+            f"\nthe run is stored; its page, with the labels so far: shadowdiff pilot --run {run.run_id}", err=True
+        )
+        raise
     return True
 
 

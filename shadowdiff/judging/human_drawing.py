@@ -24,6 +24,8 @@ LEAST_LINES, MOST_LINES = 2, 6
 """Of an entry in its list: its title, and the beginning of its body."""
 RANK_CELLS = 5
 """A cursor, a rank of two digits, and spaces."""
+QUERY_ROOM = ((36, (4, 3)), (24, (3, 2)), (16, (2, 1)), (0, (1, 0)))
+"""By the least height of the screen: lines of the query, and queries before it."""
 NOT_THERE = "–"
 ENDLESS = 1_000
 BEGINNING = 2_000
@@ -115,8 +117,10 @@ def comparison_page(
     ]
     body = _beside(panes, pane_width) if is_beside else [line for pane in panes for line in pane]
     body += [[] for _ in range(room - len(body))]
+    # However low the screen, the keys stand on it.
+    asked = [*above, *body][: max(height - len(foot) - 1, 0)]
     shown = min(looking.first + fits, longest)
-    return [*above, *body, _ranks(looking.first, shown, longest, width), *foot], looking
+    return [*asked, _ranks(looking.first, shown, longest, width), *foot], looking
 
 
 def whole_entry(question: Question, looking: Looking, width: int) -> list[Line]:
@@ -191,8 +195,8 @@ def _within(question: Question, looking: Looking, fits: int) -> Looking:
 
 def _asked(question: Question, width: int, height: int) -> list[Line]:
     """The query, with as much of the conversation before as the height allows."""
-    most_lines, most_earlier = (2, 1) if height < 24 else (3, 2) if height < 36 else (4, 3)
-    earlier = question.history[-most_earlier:]
+    most_lines, most_earlier = next(most for least, most in QUERY_ROOM if height >= least)
+    earlier = question.history[max(len(question.history) - most_earlier, 0) :]
     left = len(question.history) - len(earlier)
     lines: list[Line] = []
     for number, (asked, _) in enumerate(earlier):

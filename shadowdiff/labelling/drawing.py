@@ -68,10 +68,12 @@ def progress_line(sitting: Sitting, place: Place, author: str, width: int) -> Li
 def asked_page(asked: Asked, head: Line, foot: Sequence[Line], size: tuple[int, int]) -> list[Line]:
     """The conversation in brief, the query and the beginning of the entry, between head and foot."""
     width, height = size
-    query, body = _query(asked.turn, width, QUERY_LINES), _entry(asked.entry, width, 2)
-    earlier = _earlier(asked.earlier, width, EARLIER_TURNS)
+    body, earlier = _entry(asked.entry, width, 2), _earlier(asked.earlier, width, EARLIER_TURNS)
     rule: Line = [Span("─" * width, DIM)]
-    room = height - len(query) - len(foot) - 3
+    left = height - len(foot) - 3
+    # Of a low screen, the entry has the larger part: nobody can label what they do not see.
+    query = _query(asked.turn, width, max(min(QUERY_LINES, left - LEAST_BODY), 1))[: max(left - LEAST_BODY, 1)]
+    room = left - len(query)
     if room - len(earlier) < LEAST_BODY:
         earlier = []
     return [head, *earlier, *query, rule, *_cut(body, room - len(earlier), width), rule, *foot]
@@ -109,6 +111,18 @@ def foot_lines(scale: Scale, given: int | None, said: Said, width: int) -> list[
     return [*told, *flowed(parts, width, ""), *flowed(keys, width, "")]
 
 
+def scrolled_keys(scale: Scale, first: int, size: tuple[int, int]) -> tuple[list[Line], int]:
+    """All keys from line `first` (0-based) on, as far as the screen goes; and that line, if it is one."""
+    width, height = size
+    text, end = keys_page(scale, width), [Span(clip("any key: back to the entry", width), DIM)]
+    if len(text) + 2 <= height:
+        return [*text, [], end], 0
+    room = max(height - 1, 1)
+    first = max(min(first, len(text) - room), 0)
+    more = f"lines {first + 1} to {first + room} of {len(text)}, ↑↓ scroll · any other key: back"
+    return [*text[first : first + room], [Span(clip(more, width), DIM)]], first
+
+
 def keys_page(scale: Scale, width: int) -> list[Line]:
     """All keys, and what grades mean."""
     lines = flowed([Span("Grades: how far does the entry answer the query, in its conversation?", BOLD)], width, "")
@@ -117,8 +131,7 @@ def keys_page(scale: Scale, width: int) -> list[Line]:
     for key, what in KEYS:
         (_, *first), *rest = flowed([Span(what)], width, " " * KEY_CELLS)
         lines += [[Span(f"{INDENT}{key}".ljust(KEY_CELLS), BOLD), *first], *rest]
-    lines += [[], *sentence("Entries stand in a drawn order, which is the same for everybody.", width)]
-    return [*lines, [], [Span("any key: back to the entry", DIM)]]
+    return [*lines, [], *sentence("Entries stand in a drawn order, which is the same for everybody.", width)]
 
 
 def end_page(sitting: Sitting, said: Said, width: int) -> list[Line]:

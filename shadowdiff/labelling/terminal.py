@@ -14,8 +14,8 @@ from shadowdiff.labelling.drawing import (
     asked_page,
     end_page,
     foot_lines,
-    keys_page,
     progress_line,
+    scrolled_keys,
     whole_page,
 )
 from shadowdiff.labelling.grades import Scale
@@ -101,7 +101,8 @@ class LabelFlow:
             self._given.put(label)
         except StoreError as error:
             self.unstored, self.failure = label, error
-            self._said = Said(f"{grade} is not stored: {error}. A grade: try again · q: stop and lose it", True)
+            # What to do comes first: a long reason is cut.
+            self._said = Said(f"{grade} is not stored; a grade: try again · q: stop and lose it · {error}", True)
         else:
             self.unstored = self.failure = None
             self._sitting.grade(grade)
@@ -138,10 +139,12 @@ class LabelFlow:
         return Asked([replayed.turn for replayed in turns[:at]], turns[at].turn, entry)
 
     def _show_keys(self, screen: Screen) -> None:
-        """Until any key."""
-        key = RESIZED
-        while key == RESIZED:
-            screen.show(self._painted(keys_page(self._given.scale, min(screen.size.columns, READABLE))))
+        """Until any key that does not scroll."""
+        key, first = RESIZED, 0
+        while key == RESIZED or key in SCROLLS:
+            size = min(screen.size.columns, READABLE), screen.size.lines
+            page, first = scrolled_keys(self._given.scale, max(first + SCROLLS.get(key, 0), 0), size)
+            screen.show(self._painted(page))
             key = screen.read()
 
     def _painted(self, page: Sequence[Line]) -> list[str]:

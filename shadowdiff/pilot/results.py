@@ -92,6 +92,16 @@ class PilotSide:
         return None if self.quality is None else self.quality.closed
 
 
+class Lack(StrEnum):
+    """What a sample lacks for a recommendation."""
+
+    LABELS = "labels"
+    TURNS = "turns"
+    """All that there are have labels."""
+    RANKINGS = "rankings"
+    """Labelled turns are enough, but a side failed on most of them: more labels or turns would be as many failures."""
+
+
 class Why(StrEnum):
     """By which part of the rule a side is recommended."""
 
@@ -141,7 +151,16 @@ class Pilot:
     recommendation: Recommendation | None = None
     """None with too few labels."""
 
+    def lacks(self, turns: int) -> Lack | None:
+        """What is missing for a recommendation, in a sample of so many turns; None where nothing is that helps."""
+        if self.recommendation is not None or self.why_not is not None:
+            return None
+        measured = 0 if self.evaluation is None else self.evaluation.turns
+        if self.unfinished_turns and measured + self.unfinished_turns >= LEAST_TURNS:
+            return Lack.RANKINGS
+        return Lack.TURNS if self.labelled_turns >= turns else Lack.LABELS
+
     @property
-    def lacks_labels(self) -> bool:
-        """Whether more labels are what is missing for a recommendation."""
-        return self.recommendation is None and self.why_not is None
+    def unfinished_turns(self) -> int:
+        """Labelled turns that are not measured, as a side failed on them."""
+        return 0 if self.evaluation is None else self.evaluation.left_out.unfinished_turns

@@ -11,6 +11,7 @@ from shadowdiff.pilot.results import (
     LEAST_SESSIONS,
     LEAST_TURNS,
     Bill,
+    Lack,
     Pilot,
     PilotSide,
     Quality,
@@ -42,7 +43,15 @@ def conclusion(pilot: Pilot) -> list[str]:
     if found is None:
         return list(_lacking(pilot))
     words = _Words(pilot, found)
-    return list({Why.NONE_BETTER: words.kept, Why.AS_GOOD: words.as_good, Why.BEST: words.the_best}[found.why]())
+    said = {Why.NONE_BETTER: words.kept, Why.AS_GOOD: words.as_good, Why.BEST: words.the_best}[found.why]()
+    return [*said, *_unmeasured(pilot)]
+
+
+def _unmeasured(pilot: Pilot) -> Iterator[str]:
+    """The sides that the recommendation says nothing of: not to be taken for sides that are no better."""
+    for side in pilot.sides:
+        if side.quality is None:
+            yield f"{side_name(side)} was not measured, as it ranked no labelled turn: it may be better or worse."
 
 
 def _lacking(pilot: Pilot) -> Iterator[str]:
@@ -51,28 +60,34 @@ def _lacking(pilot: Pilot) -> Iterator[str]:
     elif pilot.evaluation is None:
         yield f"Which side is better cannot be said: no turn has a label. {ENOUGH}"
     else:
-        turns, sessions = counted(pilot.evaluation.turns, "turn"), counted(pilot.evaluation.sessions, "session")
-        yield f"Which side is better cannot be said: {turns} in {sessions} have labels, which is too few. {ENOUGH}"
+        yield f"Which side is better cannot be said: {_too_few(pilot.evaluation)}, which is too few. {ENOUGH}"
     yield "By how much the sides differ, how long they take and what they cost can: it stands above."
 
 
-def next_commands(pilot: Pilot, run: Run) -> list[str]:
-    """What to do about labels that are lacking: to be copied, so never to be cut.
+def _too_few(evaluation: Evaluation) -> str:
+    turns, sessions = counted(evaluation.turns, "turn"), counted(evaluation.sessions, "session")
+    labelled = f"{turns} in {sessions} {'has' if evaluation.turns == 1 else 'have'} labels"
+    failed = evaluation.left_out
+    if not failed.unfinished_turns:
+        return labelled
+    by = ", ".join(f"{label} {number:,}" for label, number in failed.failed.items())
+    return f"{labelled} and a ranking by every side (a side failed on {failed.unfinished_turns:,} others: {by})"
 
-    Where every turn has labels, it is turns that are lacking.
-    """
-    if not pilot.lacks_labels or run.summary is None:
+
+def next_commands(pilot: Pilot, run: Run) -> list[str]:
+    """What to do about what is lacking: to be copied, so never to be cut."""
+    lack = None if run.summary is None else pilot.lacks(run.summary.turns)
+    if run.summary is None or lack is None:
         return []
-    if pilot.labelled_turns >= run.summary.turns:
+    if lack is Lack.TURNS:
         sides = " ".join(
             f"{'-B' if at else '-A'} {shlex.quote(one_line(side.name))}" for at, side in enumerate(run.sides)
         )
         return [f"shadowdiff pilot --queries {MORE_TURNS * run.summary.turns} {sides}"]
     run_id = one_line(run.run_id)
-    return [
-        f"shadowdiff label {run_id} --queries {run.summary.turns} --stratify org",
-        f"shadowdiff pilot --run {run_id}",
-    ]
+    again = f"shadowdiff replay --resume {run_id} --retry-failed"
+    label = f"shadowdiff label {run_id} --queries {run.summary.turns} --stratify org"
+    return [again if lack is Lack.RANKINGS else label, f"shadowdiff pilot --run {run_id}"]
 
 
 def sample_facts(pilot: Pilot, run: Run) -> list[str]:
@@ -264,10 +279,10 @@ def _spared(side: PilotSide, than: PilotSide) -> str:
 
 
 def _alike(other: str, money: str) -> str:
-    """What another side costs, without what has been said of the one before: `for`, and `a month` where both have."""
+    """What another side costs, without what reads ill or was said: `for`, `at`, and `a month` where both have."""
     of_month = " a month"
     both = other.endswith(of_month) and money.endswith(of_month)
-    return other.removeprefix("for ").removesuffix(of_month if both else "")
+    return other.removeprefix("for ").removeprefix("at ").removesuffix(of_month if both else "")
 
 
 def _latency(side: PilotSide, than: PilotSide) -> str:

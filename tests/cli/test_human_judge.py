@@ -208,7 +208,9 @@ def test_the_report_may_go_to_a_file(replayed: str, tmp_path: Path) -> None:
             terminal.press("1")
             assert terminal.wait() == 3
         assert terminal.is_restored()
-        assert b"storing the verdict" in terminal.sent.partition(LEFT)[2]
+        after = terminal.sent.partition(LEFT)[2]
+        assert b"storing the verdict" in after
+        assert f"0 of {QUERIES} verdicts are stored; the same command asks for the rest".encode() in after
     assert stored(replayed, "dora") == []
 
 

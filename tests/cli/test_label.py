@@ -177,6 +177,7 @@ def test_every_end_leaves_the_terminal_as_it_was(
         assert terminal.wait() == code
         assert terminal.is_restored()
         assert "Traceback" not in terminal.text
+        assert ("stored: 1 label of this sitting; 1 of" in terminal.text) is bool(key)
         assert bool(SGR.search(terminal.sent)) is not bool(key)
     assert [item.grade for item in labels_of(url, author)] == [1]
 
@@ -199,7 +200,7 @@ def test_a_label_that_cannot_be_stored_is_never_lost_in_silence(url: str, home: 
         terminal.wait_for("0 of")
         with labels_away(url):
             terminal.press("2")
-            terminal.wait_for("2 is not stored")
+            terminal.wait_for("2 is not stored; a grade: try again · q: stop and lose it")
             terminal.press("s")
         terminal.press("2")
         terminal.wait_for("1 of")
@@ -236,6 +237,7 @@ def test_a_pipe_gets_progress_and_agreement(url: str, home: Path) -> None:
         (): "label needs a terminal to draw on; in a pipe, use: shadowdiff label RUN --progress",
         ("--format", "json"): "add: --progress",
         ("--progress", "--stratify", "org"): "--queries N",
+        ("--import", "q.txt", "--queries", "5", "--progress"): "of the run: leave out --queries, --progress",
         ("--progress", "--org", "nobody"): "has no turn of 'nobody'",
     }
     for arguments, said in refusals.items():

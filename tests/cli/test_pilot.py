@@ -80,7 +80,7 @@ def test_a_model_of_ones_own(cli: Cli, database: dict[str, str], tmp_path: Path)
     assert 0 < few["labels"]["turns"] < 30
     refused = cli("pilot", "--run", "latest", "-B", "bm25", env=database)
     assert (refused.code, refused.out) == (2, "")
-    assert "--run replays nothing: leave out -A, -B" in refused.err
+    assert "--run replays nothing: leave out -B\n" in refused.err
 
 
 def test_a_managed_reranker_before_there_are_labels(
@@ -143,6 +143,7 @@ def test_what_cannot_be(cli: Cli, database: dict[str, str]) -> None:
         (("--since", "2030-01-01"), "no sessions with a turn since 2030-01-01 00:00 UTC; nothing to replay"),
         (("--labels", "none.txt"), "no qrels at none.txt"),
         (("--since", "1d", "--until", "2d"), "--since is not before --until"),
+        (("--run", "latest", "--queries", "500", "--top-k", "5"), "replays nothing: leave out --queries, --top-k"),
     ):
         finished = cli("pilot", *arguments, env=database)
         assert (finished.code, finished.out) == (2, ""), finished.err
@@ -167,7 +168,7 @@ def test_labels_may_be_given_at_once(aws: dict[str, str], tmp_path: Path) -> Non
         terminal.wait_for("1 of")
         terminal.wait_for("entry 2 of")
         terminal.press("q")
-        terminal.wait_for("have labels, which is too few")
+        terminal.wait_for("has labels, which is too few")
         assert terminal.wait() == 0
         assert terminal.is_restored()
         assert "1 with labels" in terminal.text
@@ -175,6 +176,30 @@ def test_labels_may_be_given_at_once(aws: dict[str, str], tmp_path: Path) -> Non
     with engine.connect() as connection:
         assert connection.execute(text("SELECT grade, source FROM shadowdiff.labels")).all() == [(2, "label")]
     engine.dispose()
+
+
+def test_who_stops_labelling_is_told_where_the_page_is(aws: dict[str, str], tmp_path: Path) -> None:
+    """What was replayed was paid for: Ctrl-C must not look as if it were lost."""
+    command = python("-m", "shadowdiff", "pilot", "--queries", "3", "-A", "cosine", "-B", "bm25", "--latency", "0")
+    environment = environment_of(clean_environment(tmp_path), ROOT) | aws
+    for starts in (False, True):
+        with Terminal(command, environment, tmp_path, 160, 40) as terminal:
+            terminal.wait_for("Label the others now")
+            if starts:
+                terminal.press("\r")
+                terminal.wait_for("turn 1 of")
+            terminal.press("\x03")
+            assert terminal.wait() == 130
+            assert re.search(r"its page, with the labels so far: shadowdiff pilot --run \S+", terminal.text)
+
+
+def test_nobody_is_asked_to_label_where_all_is_labelled(database: dict[str, str], tmp_path: Path) -> None:
+    """The page comes at once."""
+    command = python("-m", "shadowdiff", "pilot", "--queries", "8", "-A", "cosine", "-B", "bm25", "--latency", "0")
+    with Terminal(command, environment_of(clean_environment(tmp_path), ROOT) | database, tmp_path, 100, 40) as terminal:
+        assert terminal.wait() == 0
+        assert "which is too few" in terminal.text
+        assert b"Label the others" not in terminal.sent
 
 
 def test_where_all_is_labelled_more_turns_are_wanted(cli: Cli, database: dict[str, str]) -> None:

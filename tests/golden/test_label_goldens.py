@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from shadowdiff.labelling.drawing import Said, asked_page, end_page, foot_lines, keys_page, progress_line, whole_page
+from shadowdiff.labelling.drawing import (
+    Asked,
+    Said,
+    asked_page,
+    end_page,
+    foot_lines,
+    progress_line,
+    scrolled_keys,
+    whole_page,
+)
 from shadowdiff.labelling.grades import GRADED, SCALES
 from shadowdiff.labelling.pooled import Choice, turns_to_label
 from shadowdiff.labelling.report import labelling_report
@@ -57,6 +67,7 @@ def test_the_screen(width: int, height: int) -> None:
     lines = [plain(line) for page in pages for line in [*page, []]]
     assert max(map(cells, lines)) <= width
     assert not any(UNSAFE.search(line) for line in lines)
+    assert len(pages[-2]) <= height
     if width > 40:
         check(f"label-{width}x{height}.txt", "\n".join(line.rstrip() for line in lines) + "\n")
 
@@ -76,4 +87,32 @@ def _pages(width: int, height: int) -> list[list[Line]]:
     for asked, foot in zip(asked_entries(), feet, strict=True):
         pages += [asked_page(asked, head, foot, (width, height)), whole_page(asked, head, foot, (width, height), 9)[0]]
     sitting.skip()
-    return [*pages, keys_page(GRADED, width), end_page(sitting, Said(), width)]
+    return [*pages, scrolled_keys(GRADED, 0, (width, height))[0], end_page(sitting, Said(), width)]
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 12), (60, 16), (80, 24)])
+def test_the_entry_is_seen_on_a_low_screen(width: int, height: int) -> None:
+    """However long the query and the conversation are: its title, and something of its text."""
+    run, sessions, _ = labelled_run()
+    sitting = Sitting(turns_to_label(run.sides, sessions, Choice(DEPTH)), {})
+    head, foot = progress_line(sitting, Place(0, 1), BOB, width), foot_lines(GRADED, None, Said(), width)
+    for asked in asked_entries():
+        turn = replace(asked.turn, query="which of them " * 90, search_query="all of them " * 90, missing_text=None)
+        entry = replace(asked.entry, title="Here it is", body="and what it says " * 90, missing_text=None)
+        page = asked_page(Asked(asked.earlier, turn, entry), head, foot, (width, height))
+        lines = [plain(line) for line in page]
+        assert len(lines) == height
+        assert "Here it is" in lines
+        assert any(line.startswith("and what it says") for line in lines)
+        assert any(line.startswith("“which of them") for line in lines)
+
+
+def test_all_keys_can_be_read_on_a_low_screen() -> None:
+    """By scrolling; the last line says how."""
+    seen: list[str] = []
+    for first in range(40):
+        page, first_shown = scrolled_keys(GRADED, first, (40, 12))
+        assert len(page) == 12
+        assert "↑↓ scroll" in plain(page[-1])
+        seen += [plain(page[0])] if first_shown == first else [plain(line) for line in page[:-1]]
+    assert all(any(line.strip().startswith(f"{key}   ") for line in seen) for key in "sbm?q")

@@ -23,7 +23,7 @@ def questions(draw: st.DrawFn) -> Question:
     return Question(history, draw(texts), entries, *lists)
 
 
-@given(questions(), st.lists(st.sampled_from(MOVES), max_size=20), st.integers(40, 200), st.integers(16, 60), texts)
+@given(questions(), st.lists(st.sampled_from(MOVES), max_size=20), st.integers(40, 200), st.integers(12, 60), texts)
 def test_it_fits_and_shows_the_cursor(
     question: Question, keys: list[str], width: int, height: int, reason: str
 ) -> None:

@@ -10,7 +10,14 @@ import pytest
 from shadowdiff.errors import SpecError
 from shadowdiff.judging.comparisons import Question, ShownEntry
 from shadowdiff.judging.human import COULD_NOT_SAY, Comparing, HumanJudge, build, edited
-from shadowdiff.judging.human_drawing import HINTS, keys_page
+from shadowdiff.judging.human_drawing import (
+    HINTS,
+    Looking,
+    comparison_page,
+    foot_lines,
+    head_line,
+    keys_page,
+)
 from shadowdiff.judging.protocol import Ahead, BackError, JudgeContext, StoppedError
 from shadowdiff.render.lines import plain
 from shadowdiff.rerankers.spec import parse
@@ -133,3 +140,13 @@ def test_it_takes_nothing(spec: str, words: str) -> None:
     """No target, no option."""
     with pytest.raises(SpecError, match=words):
         build(parse(spec), JudgeContext(author=lambda: "ann"))
+
+
+@pytest.mark.parametrize("size", [(40, 12), (60, 14), (50, 12)])
+def test_the_keys_stand_on_a_low_screen(size: tuple[int, int]) -> None:
+    """Below what was said before, a reason, and what is told: the lists give way, and nothing falls off the end."""
+    foot = foot_lines(Opinion(Choice.TIE, "so"), "a reason that waits", "this is the first comparison", size[0])
+    page, _ = comparison_page(usual(), Looking(), head_line(7, 40, "ann", size[0]), foot, size)
+    assert len(page) == size[1]
+    assert page[-len(foot) :] == foot
+    assert any("▸ " in plain(line) for line in page)

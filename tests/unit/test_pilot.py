@@ -10,7 +10,7 @@ import pytest
 from shadowdiff.evaluation.results import Kind, Measure
 from shadowdiff.pilot.recommend import not_worse, recommend
 from shadowdiff.pilot.report import cost_of, pilot_of
-from shadowdiff.pilot.results import Bill, Cost, Pilot, PilotSide, Quality, Why
+from shadowdiff.pilot.results import Bill, Cost, Lack, Pilot, PilotSide, Quality, Why
 from shadowdiff.records import Usage
 from shadowdiff.render.pilot import pilot_table
 from shadowdiff.render.pilot_words import conclusion, next_commands, times
@@ -268,3 +268,42 @@ def test_without_a_gap_there_is_no_column_for_it() -> None:
     kept = replace(pilot, recommendation=recommend((A, side("B", 0.0)), 0.01))
     assert "gap closed" in pilot_table(pilot, run)[0]
     assert "gap closed" not in pilot_table(kept, run)[0]
+
+
+def test_where_a_side_failed_it_is_no_labels_that_are_lacking() -> None:
+    """Neither the sentence nor the commands send anybody to label, or to pay for turns that would fail as well."""
+    pilot, run = hardly_labelled()
+    assert pilot.evaluation is not None
+    left_out = replace(pilot.evaluation.left_out, unfinished_turns=102, failed={"D": 102})
+    evaluation = replace(pilot.evaluation, turns=1, session_turns=(1,), left_out=left_out)
+    pilot = replace(pilot, evaluation=evaluation, labelled_turns=120)
+    assert pilot.lacks(120) is Lack.RANKINGS
+    assert conclusion(pilot)[0].startswith(
+        "Which side is better cannot be said: 1 turn in 1 session has labels and a ranking by every side "
+        "(a side failed on 102 others: D 102), which is too few."
+    )
+    assert next_commands(pilot, run)[0] == f"shadowdiff replay --resume {run.run_id} --retry-failed"
+
+
+def test_what_is_lacking() -> None:
+    """Labels while a turn has none; then turns."""
+    pilot, _ = hardly_labelled()
+    assert pilot.lacks(120) is Lack.LABELS
+    assert pilot.lacks(pilot.labelled_turns) is Lack.TURNS
+    assert piloted()[0].lacks(120) is None
+
+
+def test_a_side_that_was_not_measured_is_named() -> None:
+    """It is not among those that are not shown to be better."""
+    unmeasured = replace(side("B", 0.0), quality=None)
+    for taken, other in (("A", side("C", 0.0)), ("C", side("C", 0.2))):
+        found, words = told(A, unmeasured, other)
+        assert found == taken
+        assert words.endswith("B managed was not measured, as it ranked no labelled turn: it may be better or worse.")
+
+
+def test_an_unknown_cost_reads_well_behind_instead_of() -> None:
+    """Not `instead of at a cost`."""
+    best = side("B", 0.10, UNPRICED, 0.187, behind=Estimate(0.0, 0.0, 0.0), closed=Estimate(1.0, 1.0, 1.0))
+    priced = side("C", 0.099, dollars(5), None, behind=around(-0.001, 0.004), closed=Estimate(0.99, 0.95, 1.03))
+    assert "for $5.00 a month instead of a cost that is not known" in told(A, best, priced)[1]
