@@ -53,6 +53,7 @@ def evaluate(
         baseline=sides[0],
         others=tuple(sides[1:]),
         labels=sum(map(len, grades)),
+        pooled_labels=sum(len(turn.grades.keys() & set(turn.pool)) for turn in turns),
         turns=len(turns),
         session_turns=tuple(map(int, grouping.turns)),
         irrelevant_turns=sum(not relevant_entries(turn, min_grade) for turn in turns),

@@ -151,6 +151,8 @@ class Evaluation:
     others: tuple[str, ...]
     labels: int
     """Of the turns that count."""
+    pooled_labels: int
+    """Of `labels`, those of an entry in its turn's pool: what a side can rank at all."""
     turns: int
     session_turns: tuple[int, ...]
     """Turns that count, per session: what `Difference.totals` are sums over."""

@@ -22,6 +22,11 @@ from shadowdiff.runs import Estimate
 
 KINDS = {kind.value.lower(): kind for kind in Kind}
 NO_INTERVAL = "judged by the figure itself: no interval, as too few sessions have labels"
+NOTHING_SHOWN = (
+    "no interval, as one session alone has labels: no difference is shown; label more sessions, or let the figure "
+    "itself be judged with --strict point"
+)
+NOTHING_POOLED = "no labelled entry stands in its turn's pool: are the labels' ids those of the entries?"
 TURNED = {
     Comparison.AT_MOST: Comparison.AT_LEAST,
     Comparison.AT_LEAST: Comparison.AT_MOST,
@@ -103,6 +108,8 @@ def label_outcomes(
 def _outcome(rule: LabelRule, result: MeasureResult, evaluation: Evaluation, strict: Strict) -> GateOutcome:
     name, estimate, comparison, limit = _subject(rule, result, evaluation)
     bound = bad_end(estimate, comparison) if strict is Strict.BOUND else None
+    if unknown := _unknown(rule, evaluation, strict, bound):
+        return GateOutcome(rule.text, name, value=None, bound=None, limit=limit, passed=False, note=unknown)
     judged = estimate.value if bound is None else bound
     return GateOutcome(
         rule=rule.text,
@@ -113,6 +120,17 @@ def _outcome(rule: LabelRule, result: MeasureResult, evaluation: Evaluation, str
         passed=judged is not None and comparison.holds(judged, limit),
         note=NO_INTERVAL if strict is Strict.BOUND and bound is None else "",
     )
+
+
+def _unknown(rule: LabelRule, evaluation: Evaluation, strict: Strict, bound: float | None) -> str:
+    """Why there is no figure to judge, which keeps to no rule; empty where there is one.
+
+    A number is held against the figure itself where there is no interval. A difference is
+    not: that it is above a margin would pass as shown with nothing to show it.
+    """
+    if not evaluation.pooled_labels:
+        return NOTHING_POOLED
+    return NOTHING_SHOWN if rule.against and strict is Strict.BOUND and bound is None else ""
 
 
 def _subject(rule: LabelRule, result: MeasureResult, evaluation: Evaluation) -> tuple[str, Estimate, Comparison, float]:
