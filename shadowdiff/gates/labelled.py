@@ -26,6 +26,7 @@ NOTHING_SHOWN = (
     "no interval, as one session alone has labels: no difference is shown; label more sessions, or let the figure "
     "itself be judged with --strict point"
 )
+NOTHING_RELEVANT = "no labelled entry is relevant: no label has a grade of {least} or more"
 NOTHING_POOLED = "no labelled entry stands in its turn's pool: are the labels' ids those of the entries?"
 TURNED = {
     Comparison.AT_MOST: Comparison.AT_LEAST,
@@ -130,7 +131,14 @@ def _unknown(rule: LabelRule, evaluation: Evaluation, strict: Strict, bound: flo
     """
     if not evaluation.pooled_labels:
         return NOTHING_POOLED
+    if _needs_relevant(rule.term.measure.kind, evaluation) and evaluation.irrelevant_turns == evaluation.turns:
+        return NOTHING_RELEVANT.format(least=evaluation.min_grade)
     return NOTHING_SHOWN if rule.against and strict is Strict.BOUND and bound is None else ""
+
+
+def _needs_relevant(kind: Kind, evaluation: Evaluation) -> bool:
+    """Whether the measure is 0 for every side where no entry is relevant; nDCG's gain is any grade above 0."""
+    return kind is not Kind.JUDGED and (kind is not Kind.NDCG or evaluation.min_grade == 1)
 
 
 def _subject(rule: LabelRule, result: MeasureResult, evaluation: Evaluation) -> tuple[str, Estimate, Comparison, float]:

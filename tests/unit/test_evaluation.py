@@ -233,3 +233,10 @@ def test_a_flat_recall_does_not_grow(grades: dict[str, int]) -> None:
     ceiling = small(grades, [2, 1, 3, 4, 5, 6, 7, 8]).ceiling
     assert ceiling is not None
     assert "adds nothing" in ceiling_sentence(ceiling)
+
+
+@pytest.mark.parametrize(("least", "what"), [(1, "relevance is 0"), (2, "relevance but nDCG is 0")])
+def test_labels_of_which_none_is_relevant_are_warned_of(least: int, what: str) -> None:
+    """A threshold above every grade makes every side equal."""
+    found = replace(small({POOL[0].entry_id: 0}, [2, 1, 3, 4, 5, 6, 7, 8]), min_grade=least)
+    assert what in next(warnings(found))

@@ -153,3 +153,14 @@ def test_labels_of_entries_that_no_pool_holds_keep_to_no_rule(
     outcome = judged(replace(evaluation, pooled_labels=0), rule, strict)
     assert (outcome.passed, outcome.value) == (False, None)
     assert "no labelled entry stands in its turn's pool" in outcome.note
+
+
+def test_labels_of_which_none_is_relevant_keep_to_no_rule(evaluation: Evaluation) -> None:
+    """Every side has 0 there; but nDCG has the grades below the threshold, and a judged share needs none."""
+    none = replace(evaluation, irrelevant_turns=evaluation.turns, min_grade=4)
+    missed = judged(none, "recall@5.B >= recall@5.A - 0.5")
+    assert (missed.passed, missed.value) == (False, None)
+    assert missed.note == "no labelled entry is relevant: no label has a grade of 4 or more"
+    assert judged(none, "ndcg@5.B >= 0").passed
+    assert judged(none, "judged@5.B >= 0").passed
+    assert not judged(replace(none, min_grade=1), "ndcg@5.B >= 0").passed
