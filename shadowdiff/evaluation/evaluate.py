@@ -44,7 +44,7 @@ def evaluate(
     values = {side: measured([turn.listed[side] for turn in turns], grades, measures, min_grade) for side in sides}
     grouping = Grouping(turn.session.session_id for turn in turns)
     results = compared(grouping, values, wanted)
-    whole = {side: found.mean.value for side, found in results[0].differences.items()}
+    whole = {side: found.mean for side, found in results[0].differences.items()}
     parts, skipped = segments(turns, {side: found[measures[0]] for side, found in values.items()}, whole)
     return Evaluation(
         depths=tuple(depths),

@@ -79,7 +79,7 @@ class Segment:
     differences: Mapping[str, Estimate]
     """By label; without an interval in a segment of too few sessions."""
     worse: tuple[str, ...] = ()
-    """Labels of sides that are worse here, interval and all, though better on the whole."""
+    """Labels of sides that are worse here, interval and all, though not shown to be on the whole."""
 
 
 @dataclass(frozen=True, slots=True)

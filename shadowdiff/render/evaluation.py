@@ -201,7 +201,9 @@ def warnings(evaluation: Evaluation) -> Iterator[str]:
         for label in segment.worse:
             where = f"{one_line(segment.dimension)} {one_line(segment.value)}"
             figures = " ".join(signed(segment.differences[label]))
-            yield f"{label} is worse than {a} on {clip(where, SEGMENT_CELLS)}, better on the whole: {name} {figures}."
+            whole = evaluation.headline.differences[label].mean.value or 0.0
+            hidden = "better on the whole" if whole > 0 else "which the whole does not show"
+            yield f"{label} is worse than {a} on {clip(where, SEGMENT_CELLS)}, {hidden}: {name} {figures}."
 
 
 def too_few(sessions: int) -> Iterator[str]:

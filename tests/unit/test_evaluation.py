@@ -240,3 +240,18 @@ def test_labels_of_which_none_is_relevant_are_warned_of(least: int, what: str) -
     """A threshold above every grade makes every side equal."""
     found = replace(small({POOL[0].entry_id: 0}, [2, 1, 3, 4, 5, 6, 7, 8]), min_grade=least)
     assert what in next(warnings(found))
+
+
+def test_a_segment_that_gets_worse_stands_first_where_the_mean_says_nothing() -> None:
+    """A collapse in one org, which gains in the others just about make good, is as hidden as behind a gain."""
+    run, sessions, labels = labelled_run()
+    bad = [session for session in sessions if session.session.org_id == OTHER_ORG]
+    good = [session for session in sessions if session.session.org_id != OTHER_ORG]
+    by_mean = (evaluate(run, [*bad, *good[:number]], labels, (3,)) for number in range(1, len(good)))
+    found = next(item for item in by_mean if (item.headline.differences["B"].mean.high or 0.0) > 0)
+    whole = found.headline.differences["B"].mean
+    assert whole.value is not None
+    assert whole.low is not None
+    assert whole.low < whole.value <= 0
+    assert (found.segments[0].value, found.segments[0].worse) == (OTHER_ORG, ("B",))
+    assert any("which the whole does not show" in text for text in warnings(found))
