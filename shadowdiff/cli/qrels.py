@@ -43,8 +43,8 @@ def labels_of(runs: EvaluatedRuns, invocation: Invocation, path: Path | None) ->
 
 
 def require_qrels(path: Path | None) -> None:
-    """Raise ConfigError where there is no such file: before anything is replayed for it."""
-    if path is not None and not path.is_file():
+    """Raise ConfigError where there is no such file, or pipe: before anything is replayed for it."""
+    if path is not None and (path.is_dir() or not path.exists()):
         raise ConfigError(f"no qrels at {path}")
 
 

@@ -118,6 +118,10 @@ def test_labels_of_a_file(cli: Cli, database: dict[str, str], sample_store: RunS
     refused = cli("label", "latest", "--import", "other.txt", env=database)
     assert (refused.code, refused.out) == (2, "")
     assert "other.txt judges no turn of run" in refused.err
+    assert "/dev/null judges no turn" in cli(*evaluated, "--labels", "/dev/null", env=database).err, (
+        "a pipe is read too"
+    )
+    assert "no qrels at missing.txt" in cli(*evaluated, "--labels", "missing.txt", env=database).err
 
 
 def test_real_conversations(cli: Cli, empty_url: str, tmp_path: Path) -> None:
