@@ -90,18 +90,23 @@ def command(
 def _write(
     runs: EvaluatedRuns, evaluation: Evaluation, outcomes: tuple[GateOutcome, ...], options: dict[str, Any]
 ) -> None:
+    from shadowdiff import diagnostics
     from shadowdiff.nights import Surroundings
+    from shadowdiff.render.evaluation import warnings
     from shadowdiff.render.junit import JunitRenderer
     from shadowdiff.render.label_gates import label_gate_json, label_gate_lines
 
-    counts = evaluation.turns, evaluation.sessions
+    counts, warned = (evaluation.turns, evaluation.sessions), tuple(warnings(evaluation))
     with opened(options["output"]) as out:
         if options["kind"] == "junit":
+            for text in warned:
+                diagnostics.warning(text)
             JunitRenderer(Surroundings(gates=outcomes)).render(_as_one(runs), (), out)
         elif options["kind"] == "json":
-            out.write(label_gate_json(runs, counts, outcomes))
+            out.write(label_gate_json(runs, counts, outcomes, warned))
         else:
-            write_lines(out, partial(label_gate_lines, runs, counts, outcomes), options["width"], options["color"])
+            drawn = partial(label_gate_lines, runs, counts, outcomes, warned=warned)
+            write_lines(out, drawn, options["width"], options["color"])
 
 
 def _as_one(runs: EvaluatedRuns) -> Run:

@@ -102,12 +102,14 @@ def _import(invocation: Invocation, name: str, path: Path, author: str) -> None:
     from shadowdiff.cli.evaluate import asked_runs
     from shadowdiff.cli.qrels import qrels_of
     from shadowdiff.render.sessions import counted
+    from shadowdiff.render.text import one_line
     from shadowdiff.store.labels import Labels
 
-    labels = qrels_of(asked_runs(invocation, name, None), invocation, path, author)
+    labels, elsewhere = qrels_of(asked_runs(invocation, name, None), invocation, path, author)
     Labels(invocation.store).put_all(labels)
-    turns = len({label.turn_id for label in labels})
-    click.echo(f"stored {counted(len(labels), 'label')} of {counted(turns, 'turn')} from {path.name}")
+    turns = counted(len({label.turn_id for label in labels}), "turn")
+    left_out = f"; {counted(elsewhere, 'line')} of turns that the run does not have left out" if elsewhere else ""
+    click.echo(f"stored {counted(len(labels), 'label')} of {turns} from {one_line(path.name)}{left_out}")
 
 
 def label_what_lacks(invocation: Invocation, run: Run, color: str) -> None:

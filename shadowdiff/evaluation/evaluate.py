@@ -44,7 +44,7 @@ def evaluate(
     values = {side: measured([turn.listed[side] for turn in turns], grades, measures, min_grade) for side in sides}
     grouping = Grouping(turn.session.session_id for turn in turns)
     results = compared(grouping, values, wanted)
-    whole = {side: found.mean.value for side, found in results[0].differences.items()}
+    whole = {side: found.mean for side, found in results[0].differences.items()}
     parts, skipped = segments(turns, {side: found[measures[0]] for side, found in values.items()}, whole)
     return Evaluation(
         depths=tuple(depths),
@@ -53,6 +53,7 @@ def evaluate(
         baseline=sides[0],
         others=tuple(sides[1:]),
         labels=sum(map(len, grades)),
+        pooled_labels=sum(len(turn.grades.keys() & set(turn.pool)) for turn in turns),
         turns=len(turns),
         session_turns=tuple(map(int, grouping.turns)),
         irrelevant_turns=sum(not relevant_entries(turn, min_grade) for turn in turns),

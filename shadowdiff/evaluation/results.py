@@ -79,7 +79,7 @@ class Segment:
     differences: Mapping[str, Estimate]
     """By label; without an interval in a segment of too few sessions."""
     worse: tuple[str, ...] = ()
-    """Labels of sides that are worse here, interval and all, though better on the whole."""
+    """Labels of sides that are worse here, interval and all, though not shown to be on the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,8 @@ class Evaluation:
     others: tuple[str, ...]
     labels: int
     """Of the turns that count."""
+    pooled_labels: int
+    """Of `labels`, those of an entry in its turn's pool: what a side can rank at all."""
     turns: int
     session_turns: tuple[int, ...]
     """Turns that count, per session: what `Difference.totals` are sums over."""

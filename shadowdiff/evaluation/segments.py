@@ -21,12 +21,12 @@ LONGEST = "over 120 characters"
 
 
 def segments(
-    turns: Sequence[LabelledTurn], values: Mapping[str, Sequence[float]], whole: Mapping[str, float | None]
+    turns: Sequence[LabelledTurn], values: Mapping[str, Sequence[float]], whole: Mapping[str, Estimate]
 ) -> tuple[tuple[Segment, ...], tuple[str, ...]]:
     """Segments, and dimensions with too many values. `values`: one number per turn by label, the baseline first.
 
-    Those in which a side is worse though its difference on the `whole` (by label)
-    is above 0 stand first; then by dimension, most turns first. A dimension with
+    Those in which a side is worse, though its difference on the `whole` (by label)
+    does not show it, stand first; then by dimension, most turns first. A dimension with
     one value says nothing that the whole does not.
     """
     by_dimension: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -70,11 +70,15 @@ def _segment(
     return Segment(dimension, value, len(turns), grouping.sessions, sum(baseline) / len(baseline), differences)
 
 
-def _marked(segment: Segment, whole: Mapping[str, float | None]) -> Segment:
-    """With the sides that are worse here, though better on the whole."""
+def _marked(segment: Segment, whole: Mapping[str, Estimate]) -> Segment:
+    """With the sides that are worse here, which the whole hides: it is better, or says nothing."""
     worse = tuple(
         label
         for label, found in segment.differences.items()
-        if found.high is not None and found.high < 0 < (whole[label] or 0.0)
+        if found.high is not None and found.high < 0 and not _is_shown_worse(whole[label])
     )
     return replace(segment, worse=worse)
+
+
+def _is_shown_worse(found: Estimate) -> bool:
+    return found.high is not None and found.high < 0

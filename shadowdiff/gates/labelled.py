@@ -22,6 +22,12 @@ from shadowdiff.runs import Estimate
 
 KINDS = {kind.value.lower(): kind for kind in Kind}
 NO_INTERVAL = "judged by the figure itself: no interval, as too few sessions have labels"
+NOTHING_SHOWN = (
+    "no interval, as one session alone has labels: no difference is shown; label more sessions, or let the figure "
+    "itself be judged with --strict point"
+)
+NOTHING_RELEVANT = "no labelled entry is relevant: no label has a grade of {least} or more"
+NOTHING_POOLED = "no labelled entry stands in its turn's pool: are the labels' ids those of the entries?"
 TURNED = {
     Comparison.AT_MOST: Comparison.AT_LEAST,
     Comparison.AT_LEAST: Comparison.AT_MOST,
@@ -103,6 +109,8 @@ def label_outcomes(
 def _outcome(rule: LabelRule, result: MeasureResult, evaluation: Evaluation, strict: Strict) -> GateOutcome:
     name, estimate, comparison, limit = _subject(rule, result, evaluation)
     bound = bad_end(estimate, comparison) if strict is Strict.BOUND else None
+    if unknown := _unknown(rule, evaluation, strict, bound):
+        return GateOutcome(rule.text, name, value=None, bound=None, limit=limit, passed=False, note=unknown)
     judged = estimate.value if bound is None else bound
     return GateOutcome(
         rule=rule.text,
@@ -113,6 +121,24 @@ def _outcome(rule: LabelRule, result: MeasureResult, evaluation: Evaluation, str
         passed=judged is not None and comparison.holds(judged, limit),
         note=NO_INTERVAL if strict is Strict.BOUND and bound is None else "",
     )
+
+
+def _unknown(rule: LabelRule, evaluation: Evaluation, strict: Strict, bound: float | None) -> str:
+    """Why there is no figure to judge, which keeps to no rule; empty where there is one.
+
+    A number is held against the figure itself where there is no interval. A difference is
+    not: that it is above a margin would pass as shown with nothing to show it.
+    """
+    if not evaluation.pooled_labels:
+        return NOTHING_POOLED
+    if _needs_relevant(rule.term.measure.kind, evaluation) and evaluation.irrelevant_turns == evaluation.turns:
+        return NOTHING_RELEVANT.format(least=evaluation.min_grade)
+    return NOTHING_SHOWN if rule.against and strict is Strict.BOUND and bound is None else ""
+
+
+def _needs_relevant(kind: Kind, evaluation: Evaluation) -> bool:
+    """Whether the measure is 0 for every side where no entry is relevant; nDCG's gain is any grade above 0."""
+    return kind is not Kind.JUDGED and (kind is not Kind.NDCG or evaluation.min_grade == 1)
 
 
 def _subject(rule: LabelRule, result: MeasureResult, evaluation: Evaluation) -> tuple[str, Estimate, Comparison, float]:

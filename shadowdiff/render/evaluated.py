@@ -43,7 +43,8 @@ def scope(runs: EvaluatedRuns) -> Iterator[str]:
         what = f"{counted(len(group.run_ids), 'run')} of other sides or setting"
         yield f"left out, {what}: {_listed(group.run_ids)} ({_told(group, runs)})"
     if rest := groups[MOST_GROUPS:]:
-        yield f"left out, {counted(sum(len(group.run_ids) for group in rest), 'run')} of {len(rest):,} further kinds"
+        more = counted(sum(len(group.run_ids) for group in rest), "run")
+        yield f"left out, {more} of {counted(len(rest), 'further kind')}"
 
 
 def runs_fields(runs: EvaluatedRuns) -> dict[str, Any]:

@@ -30,6 +30,8 @@ NAMES_SIDE_BY_SIDE = [4]
 STAKE = "the number: by how far a grade of 1 would move two sides' gains (DCG) apart; then the rank by side"
 SHARES = "in brackets: shares of the loss that another order or another pool could make good"
 FEW_SESSIONS = 20
+FLAT = 1e-9
+"""A curve that rises by no more does not rise."""
 HOW = (
     "means over turns; [ ]: 95% interval, resampling whole sessions; p: paired sign-flip test over sessions, in "
     "brackets corrected over the measures (Holm); +/=/-: better, equal and worse than {a}; detectable: the smallest "
@@ -41,7 +43,7 @@ def evaluation_lines(evaluation: Evaluation, runs: EvaluatedRuns, width: int, mo
     """The whole, each line within `width` cells; at most so many unjudged entries (0: all)."""
     yield [Span(clip(f"evaluation of {runs_named(runs)}", width), BOLD)]
     for text in (*scope(runs), circumstances(evaluation), how_counted(evaluation)):
-        yield from sentence(text, width)
+        yield from sentence(text, width, lines=6)
     for side in runs.run.sides:
         yield from flowed([Span(heading_of(side))], width, INDENT)
     for label in evaluation.others:
@@ -167,6 +169,8 @@ def conclusion(evaluation: Evaluation, label: str) -> str:
 def _sample(evaluation: Evaluation, difference: Difference) -> str:
     """What so small a sample can show at all."""
     sessions = counted(evaluation.sessions, "session")
+    if evaluation.sessions == 1:
+        return f"You have {sessions}, which says nothing of how sessions vary: label more of them."
     if difference.detectable is None or difference.sessions_needed is None:
         return f"You have {sessions}, which do not vary: nothing can be said of a larger sample."
     return (
@@ -178,6 +182,14 @@ def _sample(evaluation: Evaluation, difference: Difference) -> str:
 def warnings(evaluation: Evaluation) -> Iterator[str]:
     """What speaks against taking the figures as they are."""
     a, name = evaluation.baseline, evaluation.headline.measure.name
+    if not evaluation.pooled_labels:
+        yield (
+            f"No labelled entry ({counted(evaluation.labels, 'label')}) stands in its turn's pool, so every measure is "
+            "0 for every side: retrieval misses all of them, or their ids are not those of the entries."
+        )
+    elif evaluation.irrelevant_turns == evaluation.turns:
+        others = "" if evaluation.min_grade == 1 else " but nDCG"
+        yield f"No label has a grade of {evaluation.min_grade} or more, so every measure of relevance{others} is 0."
     yield from too_few(evaluation.sessions)
     if evaluation.unequally_judged:
         others = ", ".join(evaluation.unequally_judged)
@@ -189,12 +201,16 @@ def warnings(evaluation: Evaluation) -> Iterator[str]:
         for label in segment.worse:
             where = f"{one_line(segment.dimension)} {one_line(segment.value)}"
             figures = " ".join(signed(segment.differences[label]))
-            yield f"{label} is worse than {a} on {clip(where, SEGMENT_CELLS)}, better on the whole: {name} {figures}."
+            whole = evaluation.headline.differences[label].mean.value or 0.0
+            hidden = "better on the whole" if whole > 0 else "which the whole does not show"
+            yield f"{label} is worse than {a} on {clip(where, SEGMENT_CELLS)}, {hidden}: {name} {figures}."
 
 
 def too_few(sessions: int) -> Iterator[str]:
     """Why intervals over so few sessions do not hold; nothing of more."""
-    if sessions < FEW_SESSIONS:
+    if sessions == 1:
+        yield "One session gives no interval over sessions, and p cannot fall below 1: nothing is shown of any other."
+    elif sessions < FEW_SESSIONS:
         number = counted(sessions, "session")
         yield f"Intervals of {number} are too narrow; go by p, which holds for any number."
 
@@ -267,6 +283,8 @@ def ceiling_sentence(ceiling: Ceiling) -> str:
     if not end:
         return "The pools are empty: retrieval finds nothing."
     reached = f"The pools hold {ceiling.recall[-1]:.1%} of what is relevant"
+    if ceiling.recall[-1] - ceiling.recall[0] <= FLAT:
+        return f"{reached}; what lies beyond their first entry adds nothing to it."
     if ceiling.knee is None:
         return f"{reached}; recall grows evenly to their end at {end}."
     at_knee = ceiling.recall[ceiling.knee - 1]

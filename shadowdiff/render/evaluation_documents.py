@@ -4,7 +4,7 @@ JSON (`shadowdiff.evaluation/1`) is one object: `schema`, `version`, `run_id` (w
 sides they are), `since`, `run_ids`, `repeated_runs`, `pruned_runs` and `other_runs` (`run_ids`, `sides`, `setting`),
 `sides` (`side`, `name`, `spec`, `fingerprint`, `min_score`), `baseline` and `others` (labels of the sides
 measured), `depths`, `min_grade`, `gains`, `turns`, `sessions`, `labels`, `irrelevant_turns`,
-`left_out`, `measures` (a list of `measure`, `means` by side and `differences` by
+`pooled_labels`, `left_out`, `warnings`, `measures` (a list of `measure`, `means` by side and `differences` by
 side: `mean`, `ci95`, `p`, `p_exact`, `p_holm`, `turns` and `sessions` as
 `better`, `equal`, `worse`, `detectable`, `sessions_needed`), `wanted_difference`,
 `unequally_judged`, `segments`, `skipped_dimensions`, `ceiling` and `unjudged`. All of it
@@ -57,7 +57,7 @@ NOTE_CELLS = 800
 
 def evaluation_json(evaluation: Evaluation, runs: EvaluatedRuns) -> str:
     """The document, with a line end; every unjudged entry stands in it."""
-    counts = ("depths", "min_grade", "turns", "sessions", "labels", "irrelevant_turns")
+    counts = ("depths", "min_grade", "turns", "sessions", "labels", "pooled_labels", "irrelevant_turns")
     every = asdict(evaluation)
     document = {
         "schema": SCHEMA,
@@ -68,6 +68,7 @@ def evaluation_json(evaluation: Evaluation, runs: EvaluatedRuns) -> str:
         "others": evaluation.others,
         **{name: getattr(evaluation, name) for name in counts},
         "left_out": every["left_out"],
+        "warnings": list(warnings(evaluation)),
         "gains": GAINS,
         "wanted_difference": evaluation.wanted,
         "measures": [_measure(found) for found in evaluation.measures],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,6 +16,7 @@ from sqlalchemy import text
 from shadowdiff.database import store_engine
 from shadowdiff.store.labels import Labels
 from shadowdiff.store.runs import RunStore
+from shadowdiff.trec import qrels_line
 from tests.conftest import MODEL, SAMPLE, SHARED, Cli
 
 MTRAG = SHARED / "data" / "mtrag"
@@ -84,21 +86,30 @@ def test_a_run_without_labels_is_told_where_they_come_from(cli: Cli, database: d
 def test_labels_of_a_file(cli: Cli, database: dict[str, str], sample_store: RunStore, tmp_path: Path) -> None:
     """Measured without being stored, or stored under the file's name and then measured: the same figures."""
     assert cli("replay", "--last", "30", "-A", "cosine", "-B", "bm25", "--latency", "0", env=database).code == 0
+    run = sample_store.get("latest")
+    known = Labels(sample_store).of_run(run.run_id)
     engine = store_engine(database["SHADOWDIFF_DATABASE_URL"])
     with engine.begin() as connection:
         connection.execute(text("DELETE FROM shadowdiff.labels"))
     engine.dispose()
     written = (SAMPLE / "qrels.txt").read_text()
-    (tmp_path / "judged.txt").write_text(f"{written}{written.splitlines()[0].rsplit(' ', 1)[0]} 0\n")
+    regraded = replace(known[0], grade=known[0].grade + 1)
+    (tmp_path / "judged.txt").write_text(written + qrels_line(regraded))
     evaluated = ("evaluate", "latest", "--format", "json")
     held = cli(*evaluated, "--labels", "judged.txt", env=database)
     assert cli(*evaluated, env=database).code == 2, "nothing is stored"
     stored = cli("label", "latest", "--import", "judged.txt", "--author", "Ann", env=database)
-    assert (stored.code, stored.err) == (0, "")
-    run = sample_store.get("latest")
+    assert stored.code == 0
+    assert (
+        stored.err == "shadowdiff: warning: judged.txt: 1 entry is graded twice, and not alike; the last line counts\n"
+    )
     labels = Labels(sample_store).of_run(run.run_id)
     turns = len({label.turn_id for label in labels})
-    assert stored.out == f"stored {len(labels):,} labels of {turns:,} turns from judged.txt\n"
+    assert {label.entry_id: label.grade for label in labels if label.turn_id == regraded.turn_id}[
+        regraded.entry_id
+    ] == regraded.grade
+    left_out = f"{len(written.splitlines()) - len(known):,} lines of turns that the run does not have left out"
+    assert stored.out == f"stored {len(labels):,} labels of {turns:,} turns from judged.txt; {left_out}\n"
     assert {(label.source, label.author) for label in labels} == {("judged.txt", "Ann")}
     again = cli("label", "latest", "--import", "judged.txt", "--author", "Ann", env=database)
     assert again.out == stored.out
@@ -107,6 +118,10 @@ def test_labels_of_a_file(cli: Cli, database: dict[str, str], sample_store: RunS
     refused = cli("label", "latest", "--import", "other.txt", env=database)
     assert (refused.code, refused.out) == (2, "")
     assert "other.txt judges no turn of run" in refused.err
+    assert "/dev/null judges no turn" in cli(*evaluated, "--labels", "/dev/null", env=database).err, (
+        "a pipe is read too"
+    )
+    assert "no qrels at missing.txt" in cli(*evaluated, "--labels", "missing.txt", env=database).err
 
 
 def test_real_conversations(cli: Cli, empty_url: str, tmp_path: Path) -> None:
@@ -156,6 +171,7 @@ def test_a_gate_by_labels(cli: Cli, database: dict[str, str], tmp_path: Path) ->
     held = cli("gate", "latest", "--rule", kept, "--width", "80", env=database)
     assert (held.code, held.err) == (0, "")
     assert "39 turns with labels in 10 sessions" in held.out
+    assert "Intervals of 10 sessions are too narrow" in held.out
     assert max(map(len, held.out.splitlines())) <= 80
     both = cli("gate", "--rule", kept, "--rule", crossed, "--format", "json", env=database)
     assert both.code == 1
@@ -163,6 +179,7 @@ def test_a_gate_by_labels(cli: Cli, database: dict[str, str], tmp_path: Path) ->
     document = json.loads(both.out)
     assert (document["schema"], document["passed"]) == ("shadowdiff.gate/1", False)
     assert [outcome["passed"] for outcome in document["gates"]] == [True, False]
+    assert document["warnings"][0].startswith("Intervals of 10 sessions are too narrow")
     assert cli("export", "latest", "--format", "trec", "-o", "files", env=database).code == 0
     qrels = (tmp_path / "files" / "qrels.txt").read_text(encoding="utf-8").splitlines()
     (tmp_path / "half.txt").write_text("\n".join(qrels[: len(qrels) // 2]) + "\n", encoding="utf-8")
@@ -170,6 +187,7 @@ def test_a_gate_by_labels(cli: Cli, database: dict[str, str], tmp_path: Path) ->
         "gate", "--rule", crossed, "--labels", "half.txt", "--format", "junit", "-o", "gate.xml", env=database
     )
     assert written.code == 1
+    assert "shadowdiff: warning: Intervals of " in written.err
     suite = ElementTree.fromstring((tmp_path / "gate.xml").read_text(encoding="utf-8")).find("testsuite")  # noqa: S314 ours
     assert suite is not None
     assert suite.attrib["failures"] == "1"

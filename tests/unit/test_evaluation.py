@@ -14,6 +14,7 @@ from shadowdiff.evaluation.evaluate import evaluate
 from shadowdiff.evaluation.results import Evaluation, Kind
 from shadowdiff.evaluation.retrieval import knee
 from shadowdiff.records import Label, ReplayedSession
+from shadowdiff.render.evaluation import ceiling_sentence, conclusion, warnings
 from shadowdiff.runs import Run, RunConfig
 from tests.evaluation_cases import OTHER_ORG, evaluated, labelled_run
 from tests.render_cases import COSINE, MINILM, SECURITY, Asked, descending, entries, run_of, session_of
@@ -207,3 +208,50 @@ def test_a_knee_lies_between_the_ends(curve: list[float]) -> None:
     """Neither the first nor the last depth is one."""
     found = knee(curve)
     assert found is None or 1 < found < len(curve)
+
+
+def test_labels_that_no_pool_holds_are_warned_of() -> None:
+    """Ids of another knowledge base make every side equal, at 0."""
+    found = small({"else-1": 1, "else-2": 0}, [2, 1, 3, 4, 5, 6, 7, 8])
+    assert (found.labels, found.pooled_labels) == (6, 0)
+    assert next(warnings(found)).startswith("No labelled entry (6 labels) stands in its turn's pool")
+    some = small({"else-1": 1, POOL[0].entry_id: 1}, [2, 1, 3, 4, 5, 6, 7, 8])
+    assert (some.labels, some.pooled_labels) == (6, 3)
+    assert not any("labelled entry" in text for text in warnings(some))
+
+
+def test_one_session_is_told_that_it_says_nothing_of_others() -> None:
+    """It has no interval that could be too narrow."""
+    one = replace(small({POOL[0].entry_id: 1}, [2, 1, 3, 4, 5, 6, 7, 8]), session_turns=(3,))
+    assert next(warnings(one)).startswith("One session gives no interval")
+    assert "You have 1 session, which says nothing" in conclusion(one, "B")
+
+
+@pytest.mark.parametrize("grades", [{POOL[0].entry_id: 1}, {POOL[0].entry_id: 1, "elsewhere": 1}, {"elsewhere": 1}])
+def test_a_flat_recall_does_not_grow(grades: dict[str, int]) -> None:
+    """Where all that the pool holds stands first, or nothing is in it."""
+    ceiling = small(grades, [2, 1, 3, 4, 5, 6, 7, 8]).ceiling
+    assert ceiling is not None
+    assert "adds nothing" in ceiling_sentence(ceiling)
+
+
+@pytest.mark.parametrize(("least", "what"), [(1, "relevance is 0"), (2, "relevance but nDCG is 0")])
+def test_labels_of_which_none_is_relevant_are_warned_of(least: int, what: str) -> None:
+    """A threshold above every grade makes every side equal."""
+    found = replace(small({POOL[0].entry_id: 0}, [2, 1, 3, 4, 5, 6, 7, 8]), min_grade=least)
+    assert what in next(warnings(found))
+
+
+def test_a_segment_that_gets_worse_stands_first_where_the_mean_says_nothing() -> None:
+    """A collapse in one org, which gains in the others just about make good, is as hidden as behind a gain."""
+    run, sessions, labels = labelled_run()
+    bad = [session for session in sessions if session.session.org_id == OTHER_ORG]
+    good = [session for session in sessions if session.session.org_id != OTHER_ORG]
+    by_mean = (evaluate(run, [*bad, *good[:number]], labels, (3,)) for number in range(1, len(good)))
+    found = next(item for item in by_mean if (item.headline.differences["B"].mean.high or 0.0) > 0)
+    whole = found.headline.differences["B"].mean
+    assert whole.value is not None
+    assert whole.low is not None
+    assert whole.low < whole.value <= 0
+    assert (found.segments[0].value, found.segments[0].worse) == (OTHER_ORG, ("B",))
+    assert any("which the whole does not show" in text for text in warnings(found))

@@ -111,11 +111,21 @@ def test_measures_are_held_against_numbers(evaluation: Evaluation) -> None:
     assert judged(evaluation, f"ndcg@5.B >= {mean.value - 0.000001:.6f}", Strict.POINT).passed
 
 
-def test_without_an_interval_the_figure_is_judged_and_that_is_said(evaluation: Evaluation) -> None:
-    """And without a figure nothing passes."""
-    few = judged(with_difference(evaluation, Estimate(0.02)), "ndcg@5.B >= ndcg@5.A")
-    assert (few.passed, few.bound) == (True, None)
+def test_without_an_interval_a_figure_is_judged_and_that_is_said(evaluation: Evaluation) -> None:
+    """But only where it is held against a number, or where that was asked for."""
+    (result,) = (item for item in evaluation.measures if item.measure == NDCG)
+    changed = replace(result, means={**result.means, "B": Estimate(0.7)})
+    few = judged(replace(evaluation, measures=(changed,)), "ndcg@5.B >= 0.6")
+    assert (few.passed, few.value, few.bound) == (True, 0.7, None)
     assert "no interval" in few.note
+    assert judged(with_difference(evaluation, Estimate(0.02)), "ndcg@5.B >= ndcg@5.A", Strict.POINT).passed
+
+
+def test_a_difference_without_an_interval_is_not_shown(evaluation: Evaluation) -> None:
+    """One labelled session must not let a side through that is better there, nor anything without a figure."""
+    few = judged(with_difference(evaluation, Estimate(0.02)), "ndcg@5.B >= ndcg@5.A")
+    assert (few.passed, few.value) == (False, None)
+    assert "--strict point" in few.note
     assert not judged(with_difference(evaluation, Estimate(None)), "ndcg@5.B >= ndcg@5.A - 1").passed
 
 
@@ -132,3 +142,25 @@ def test_sides_that_were_not_measured(evaluation: Evaluation, rule: str, problem
     with pytest.raises(ConfigError) as refused:
         judged(evaluation, rule)
     assert problem in str(refused.value)
+
+
+@pytest.mark.parametrize("rule", ["ndcg@5.B >= 0", "ndcg@5.B >= ndcg@5.A - 0.5"])
+@pytest.mark.parametrize("strict", Strict)
+def test_labels_of_entries_that_no_pool_holds_keep_to_no_rule(
+    evaluation: Evaluation, rule: str, strict: Strict
+) -> None:
+    """With the ids of other entries every side has 0, and the difference none: that must not pass for equal sides."""
+    outcome = judged(replace(evaluation, pooled_labels=0), rule, strict)
+    assert (outcome.passed, outcome.value) == (False, None)
+    assert "no labelled entry stands in its turn's pool" in outcome.note
+
+
+def test_labels_of_which_none_is_relevant_keep_to_no_rule(evaluation: Evaluation) -> None:
+    """Every side has 0 there; but nDCG has the grades below the threshold, and a judged share needs none."""
+    none = replace(evaluation, irrelevant_turns=evaluation.turns, min_grade=4)
+    missed = judged(none, "recall@5.B >= recall@5.A - 0.5")
+    assert (missed.passed, missed.value) == (False, None)
+    assert missed.note == "no labelled entry is relevant: no label has a grade of 4 or more"
+    assert judged(none, "ndcg@5.B >= 0").passed
+    assert judged(none, "judged@5.B >= 0").passed
+    assert not judged(replace(none, min_grade=1), "ndcg@5.B >= 0").passed

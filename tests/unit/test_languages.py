@@ -13,6 +13,7 @@ from shadowdiff.evaluation.languages import UNSURE, language_of, languages
 from shadowdiff.evaluation.segments import segments
 from shadowdiff.evaluation.turns import LabelledTurn
 from shadowdiff.records import Session, Turn
+from shadowdiff.runs import Estimate
 from shadowdiff.sources.bundle import Bundle
 
 THEN = datetime(2026, 11, 20, 8, 15, tzinfo=UTC)
@@ -89,7 +90,7 @@ def dimensions(sessions: list[Session]) -> set[str]:
     """By which the first turns of these sessions fall into segments."""
     turns = [LabelledTurn(one, one.turns[0].turn_id, 1, one.turns[0].query, {}, (), {}, {}) for one in sessions]
     row = [0.0] * len(turns)
-    return {part.dimension for part in segments(turns, {"A": row, "B": row}, {"B": 0.0})[0]}
+    return {part.dimension for part in segments(turns, {"A": row, "B": row}, {"B": Estimate(0.0)})[0]}
 
 
 def test_without_the_library_nothing_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
