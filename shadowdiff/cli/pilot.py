@@ -221,7 +221,7 @@ def _labelled_now(invocation: Invocation, run: Run, pilot: Pilot, options: dict[
     from shadowdiff.cli.questions import may_ask
     from shadowdiff.pilot.results import Lack
 
-    if run.summary is None or pilot.lacks(run.summary.turns) is not Lack.LABELS:
+    if run.summary is None or pilot.lacks(run.summary.turns, run.summary.sessions) is not Lack.LABELS:
         return False
     if not (may_ask() and sys.stdout.isatty()):
         return False

@@ -97,7 +97,7 @@ class Lack(StrEnum):
 
     LABELS = "labels"
     TURNS = "turns"
-    """All that there are have labels."""
+    """All that there are have labels, or were too few if they had."""
     RANKINGS = "rankings"
     """Labelled turns are enough, but a side failed on most of them: more labels or turns would be as many failures."""
 
@@ -151,14 +151,15 @@ class Pilot:
     recommendation: Recommendation | None = None
     """None with too few labels."""
 
-    def lacks(self, turns: int) -> Lack | None:
-        """What is missing for a recommendation, in a sample of so many turns; None where nothing is that helps."""
+    def lacks(self, turns: int, sessions: int) -> Lack | None:
+        """What is missing for a recommendation, in a sample of so many; None where nothing is that helps."""
         if self.recommendation is not None or self.why_not is not None:
             return None
         measured = 0 if self.evaluation is None else self.evaluation.turns
         if self.unfinished_turns and measured + self.unfinished_turns >= LEAST_TURNS:
             return Lack.RANKINGS
-        return Lack.TURNS if self.labelled_turns >= turns else Lack.LABELS
+        is_small = turns < LEAST_TURNS or sessions < LEAST_SESSIONS
+        return Lack.TURNS if is_small or self.labelled_turns >= turns else Lack.LABELS
 
     @property
     def unfinished_turns(self) -> int:

@@ -23,11 +23,11 @@ from shadowdiff.render.closing import circumstances as run_circumstances
 from shadowdiff.render.evaluation import PLACES, circumstances, how_counted, probability, signed
 from shadowdiff.render.sessions import counted
 from shadowdiff.render.text import clip, one_line
-from shadowdiff.runs import Estimate, Run
+from shadowdiff.runs import Estimate, Run, RunConfig
 
 NAME_CELLS = 40
 MORE_TURNS = 4
-"""Times as many, where a sample is too small though all of it is labelled."""
+"""Times as many, where a sample is too small even if all of it is labelled."""
 INTERVAL = "[ ]: 95% interval, resampling whole sessions"
 LESS = "less {a}: the difference, over the same turns"
 CLOSED = "gap closed: that difference as a share of the best side's, of those that are shown to be better than {a}"
@@ -76,18 +76,33 @@ def _too_few(evaluation: Evaluation) -> str:
 
 def next_commands(pilot: Pilot, run: Run) -> list[str]:
     """What to do about what is lacking: to be copied, so never to be cut."""
-    lack = None if run.summary is None else pilot.lacks(run.summary.turns)
+    lack = None if run.summary is None else pilot.lacks(run.summary.turns, run.summary.sessions)
     if run.summary is None or lack is None:
         return []
     if lack is Lack.TURNS:
         sides = " ".join(
             f"{'-B' if at else '-A'} {shlex.quote(one_line(side.name))}" for at, side in enumerate(run.sides)
         )
-        return [f"shadowdiff pilot --queries {MORE_TURNS * run.summary.turns} {sides}"]
+        return [f"shadowdiff pilot --queries {MORE_TURNS * run.summary.turns} {sides}{_drawn_from(run.config)}"]
     run_id = one_line(run.run_id)
     again = f"shadowdiff replay --resume {run_id} --retry-failed"
     label = f"shadowdiff label {run_id} --queries {run.summary.turns} --stratify org"
     return [again if lack is Lack.RANKINGS else label, f"shadowdiff pilot --run {run_id}"]
+
+
+def _drawn_from(config: RunConfig) -> str:
+    """The options by which a larger sample comes from the same sessions, and is counted alike."""
+    window, usual = config.window, RunConfig()
+    moments = {"since": window.since, "until": window.until}
+    options = [("org", org) for org in window.org_ids]
+    options += [(name, moment.isoformat(timespec="minutes")) for name, moment in moments.items() if moment]
+    kept = {"top-k": "top_k", "pool": "pool", "pool-from": "pool_from"}
+    options += [
+        (name, str(getattr(config, field)))
+        for name, field in kept.items()
+        if getattr(config, field) != getattr(usual, field)
+    ]
+    return "".join(f" --{name} {shlex.quote(one_line(value))}" for name, value in options)
 
 
 def sample_facts(pilot: Pilot, run: Run) -> list[str]:

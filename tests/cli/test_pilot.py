@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ def test_what_cannot_be(cli: Cli, database: dict[str, str]) -> None:
 
 def test_labels_may_be_given_at_once(aws: dict[str, str], tmp_path: Path) -> None:
     """Whoever sits at a terminal is asked to label what lacks labels, and gets the page with what they said."""
-    command = python("-m", "shadowdiff", "pilot", "--queries", "3", "-A", "cosine", "-B", "bm25", "--latency", "0")
+    command = python("-m", "shadowdiff", "pilot", "--queries", "90", "-A", "cosine", "-B", "bm25", "--latency", "0")
     environment = environment_of(clean_environment(tmp_path), ROOT) | aws
     with Terminal(command, environment, tmp_path, 100, 40) as terminal:
         terminal.wait_for("Label the others now")
@@ -180,7 +181,7 @@ def test_labels_may_be_given_at_once(aws: dict[str, str], tmp_path: Path) -> Non
 
 def test_who_stops_labelling_is_told_where_the_page_is(aws: dict[str, str], tmp_path: Path) -> None:
     """What was replayed was paid for: Ctrl-C must not look as if it were lost."""
-    command = python("-m", "shadowdiff", "pilot", "--queries", "3", "-A", "cosine", "-B", "bm25", "--latency", "0")
+    command = python("-m", "shadowdiff", "pilot", "--queries", "90", "-A", "cosine", "-B", "bm25", "--latency", "0")
     environment = environment_of(clean_environment(tmp_path), ROOT) | aws
     for starts in (False, True):
         with Terminal(command, environment, tmp_path, 160, 40) as terminal:
@@ -203,8 +204,12 @@ def test_nobody_is_asked_to_label_where_all_is_labelled(database: dict[str, str]
 
 
 def test_where_all_is_labelled_more_turns_are_wanted(cli: Cli, database: dict[str, str]) -> None:
-    """Not more labels."""
-    arguments = ("--queries", "8", "-A", "cosine", "-B", "rrf:cosine+bm25", "--latency", "0", "--format", "json")
-    found = document(cli("pilot", *arguments, env=database))
+    """Not more labels; from the same sessions, counted alike."""
+    window = ("--org", "halden-vault", "--since", "2026-01-02", "--top-k", "5")
+    arguments = ("--queries", "8", "-A", "cosine", "-B", "rrf:cosine+bm25", *window)
+    found = document(cli("pilot", *arguments, "--latency", "0", "--format", "json", env=database))
     assert found["labels"]["turns"] == found["turns"]
-    assert found["next"] == [f"shadowdiff pilot --queries {4 * found['turns']} -A cosine -B rrf:cosine+bm25"]
+    (command,) = found["next"]
+    window = ("--org", "halden-vault", "--since", "2026-01-02T00:00+00:00", "--top-k", "5")
+    more = ("--queries", str(4 * found["turns"]), "-A", "cosine", "-B", "rrf:cosine+bm25", *window)
+    assert command == shlex.join(("shadowdiff", "pilot", *more))

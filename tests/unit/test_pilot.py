@@ -277,7 +277,7 @@ def test_where_a_side_failed_it_is_no_labels_that_are_lacking() -> None:
     left_out = replace(pilot.evaluation.left_out, unfinished_turns=102, failed={"D": 102})
     evaluation = replace(pilot.evaluation, turns=1, session_turns=(1,), left_out=left_out)
     pilot = replace(pilot, evaluation=evaluation, labelled_turns=120)
-    assert pilot.lacks(120) is Lack.RANKINGS
+    assert pilot.lacks(120, 60) is Lack.RANKINGS
     assert conclusion(pilot)[0].startswith(
         "Which side is better cannot be said: 1 turn in 1 session has labels and a ranking by every side "
         "(a side failed on 102 others: D 102), which is too few."
@@ -286,11 +286,12 @@ def test_where_a_side_failed_it_is_no_labels_that_are_lacking() -> None:
 
 
 def test_what_is_lacking() -> None:
-    """Labels while a turn has none; then turns."""
+    """Labels while a turn has none, but for a sample that would be too small with all labels; then turns."""
     pilot, _ = hardly_labelled()
-    assert pilot.lacks(120) is Lack.LABELS
-    assert pilot.lacks(pilot.labelled_turns) is Lack.TURNS
-    assert piloted()[0].lacks(120) is None
+    assert pilot.lacks(120, 60) is Lack.LABELS
+    assert pilot.lacks(pilot.labelled_turns, 60) is Lack.TURNS
+    assert pilot.lacks(29, 25) is pilot.lacks(120, 19) is Lack.TURNS
+    assert piloted()[0].lacks(120, 60) is None
 
 
 def test_a_side_that_was_not_measured_is_named() -> None:
