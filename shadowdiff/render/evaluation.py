@@ -30,6 +30,8 @@ NAMES_SIDE_BY_SIDE = [4]
 STAKE = "the number: by how far a grade of 1 would move two sides' gains (DCG) apart; then the rank by side"
 SHARES = "in brackets: shares of the loss that another order or another pool could make good"
 FEW_SESSIONS = 20
+MANY_FAILED = 0.1
+"""Share of labelled turns: where failures of a side take more of them from all sides, that is warned of."""
 FLAT = 1e-9
 """A curve that rises by no more does not rise."""
 HOW = (
@@ -191,6 +193,7 @@ def warnings(evaluation: Evaluation) -> Iterator[str]:
         others = "" if evaluation.min_grade == 1 else " but nDCG"
         yield f"No label has a grade of {evaluation.min_grade} or more, so every measure of relevance{others} is 0."
     yield from too_few(evaluation.sessions)
+    yield from _narrowed(evaluation)
     if evaluation.unequally_judged:
         others = ", ".join(evaluation.unequally_judged)
         yield (
@@ -204,6 +207,17 @@ def warnings(evaluation: Evaluation) -> Iterator[str]:
             whole = evaluation.headline.differences[label].mean.value or 0.0
             hidden = "better on the whole" if whole > 0 else "which the whole does not show"
             yield f"{label} is worse than {a} on {clip(where, SEGMENT_CELLS)}, {hidden}: {name} {figures}."
+
+
+def _narrowed(evaluation: Evaluation) -> Iterator[str]:
+    """That failures of some sides take so many turns from all of them that other turns are measured than were asked."""
+    left_out, labelled = evaluation.left_out, evaluation.turns + evaluation.left_out.unfinished_turns
+    if left_out.unfinished_turns > MANY_FAILED * labelled:
+        by = ", ".join(f"{label} on {failed:,}" for label, failed in left_out.failed.items())
+        yield (
+            f"Every side is measured on {evaluation.turns:,} of {labelled:,} labelled turns only, as a side failed on "
+            f"the others ({by}). Ask for those again (replay --resume RUN --retry-failed), or replay without it."
+        )
 
 
 def too_few(sessions: int) -> Iterator[str]:

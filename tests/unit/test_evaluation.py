@@ -242,6 +242,15 @@ def test_labels_of_which_none_is_relevant_are_warned_of(least: int, what: str) -
     assert what in next(warnings(found))
 
 
+def test_failures_of_a_side_that_narrow_all_are_warned_of() -> None:
+    """More than a tenth of the labelled turns: who failed on how many, and what to do."""
+    for failed, is_warned in ((WHOLE.turns // 9, False), (WHOLE.turns // 9 + 1, True)):
+        left_out = replace(WHOLE.left_out, unfinished_turns=failed, failed={"C": failed})
+        found = [text for text in warnings(replace(WHOLE, left_out=left_out)) if "is measured on" in text]
+        assert bool(found) == is_warned
+        assert all(f"(C on {failed:,})" in text and "--retry-failed" in text for text in found)
+
+
 def test_a_segment_that_gets_worse_stands_first_where_the_mean_says_nothing() -> None:
     """A collapse in one org, which gains in the others just about make good, is as hidden as behind a gain."""
     run, sessions, labels = labelled_run()
