@@ -248,7 +248,7 @@ class _Words:
         if not found:
             return
         side, quality = max(found, key=lambda pair: pair[1].mean.value or 0.0)
-        yield f"Nearest comes {side_name(side)}, {_signed(side.difference)}{_corrected(quality)}."
+        yield f"Nearest comes {side_name(side)}, {_signed(side.difference)}{_standing(quality)}."
 
     def _is_only_better(self) -> bool:
         return sum(side.is_better for side in self._pilot.sides) == 1
@@ -257,10 +257,14 @@ class _Words:
         return None if label is None else self._by_label[label]
 
 
-def _corrected(quality: Quality) -> str:
-    """Its p, where the interval alone would have passed."""
+def _standing(quality: Quality) -> str:
+    """What its difference alone does not say: that it is worse; or its p, where the interval alone would have passed."""
     mean = quality.difference and quality.difference.mean
-    if not mean or mean.low is None or mean.low <= 0 or quality.p is None:
+    if not mean or mean.low is None or mean.high is None:
+        return ""
+    if mean.high < 0:
+        return ", which is worse"
+    if mean.low <= 0 or quality.p is None:
         return ""
     return f", which may be chance (p {probability(quality.p)}, corrected over the sides)"
 

@@ -94,6 +94,11 @@ def test_an_interval_above_zero_that_several_sides_make_likely_is_chance() -> No
     )
 
 
+def test_the_nearest_may_be_worse_and_that_is_said() -> None:
+    """A reader must not have to see it in the sign of the interval's end."""
+    assert told(A, side("B", -0.18))[1].endswith("Nearest comes B managed, -0.180 [-0.200, -0.160], which is worse.")
+
+
 def test_a_dear_baseline_that_could_be_replaced_is_kept_with_the_hint() -> None:
     """Not worse by more than the margin, and cheaper or faster: the thriftiest of those is named."""
     dear = replace(side("A", 0.0, dollars(82.60)), p50_seconds=0.187)
