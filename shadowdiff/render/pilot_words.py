@@ -258,7 +258,7 @@ class _Words:
 
 
 def _standing(quality: Quality) -> str:
-    """What its difference alone does not say: that it is worse; or its p, where the interval alone would have passed."""
+    """What a difference alone does not say: that it is worse; or its p, where the interval alone would have passed."""
     mean = quality.difference and quality.difference.mean
     if not mean or mean.low is None or mean.high is None:
         return ""
