@@ -319,7 +319,7 @@ def _check_section(path: Path, section: str, content: Any) -> None:
             raise ConfigError(f"{path}: unknown key {key!r} in [{section}]; known: {', '.join(sorted(known))}")
         expected = known.get(key, "text")
         if not _fits(expected, value):
-            raise ConfigError(f"{path}: [{section}] {key} must be {EXPECTED[expected]}, not {_kind(value)}")
+            raise ConfigError(f"{path}: [{section}] {key} must be {EXPECTED[expected]}, not {_kind(value, expected)}")
     if section == "privacy":
         _check_privacy(path, content)
 
@@ -342,12 +342,28 @@ def _fits(expected: Kind, value: Any) -> bool:
     return FITS[expected](value)
 
 
+ALIKE: Mapping[Kind, tuple[type, ...]] = {
+    "strict": (str,),
+    "duration": (str, int, float),
+    "count": (int, float),
+    "number": (int, float),
+}
+"""Of which only some will do, so that to name its type would not say what is wrong with a value."""
+LONGEST_SECONDS = 36_500 * 86_400.0
+"""A century: no date of ours is left by going back so far."""
+
+
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_duration(value: Any) -> bool:
+    length = seconds(value) if isinstance(value, str) or _is_number(value) else None
+    return length is not None and length <= LONGEST_SECONDS
 
 
 FITS: Mapping[Kind, Callable[[Any], bool]] = {
@@ -355,18 +371,19 @@ FITS: Mapping[Kind, Callable[[Any], bool]] = {
     "texts": _are_texts,
     "text or texts": lambda value: isinstance(value, str) or _are_texts(value),
     "flag": lambda value: isinstance(value, bool),
-    "duration": lambda value: isinstance(value, str | int | float) and seconds(value) is not None,
+    "duration": _is_duration,
     "table": lambda value: isinstance(value, dict) and all(isinstance(item, str) for item in value.values()),
     "count": lambda value: _is_number(value) and value == int(value) and value >= 0,
-    "number": lambda value: _is_number(value) and 0 <= value < math.inf,
+    "number": lambda value: _is_number(value) and value >= 0,
     "numbers": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
-    "strict": lambda value: value in set(Strict),
+    "strict": lambda value: isinstance(value, str) and value in set(Strict),
 }
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Any, expected: Kind = "table") -> str:
     """What a wrong value is, without showing it: it may hold a password."""
     if isinstance(value, list):
         return "a list" if _are_texts(value) else "a list of other things"
     kinds = {str: "a string", bool: "true or false", int: "a number", float: "a number", dict: "a table"}
-    return kinds.get(type(value), "a date or time")
+    kind = kinds.get(type(value), "a date or time")
+    return kind.replace("a ", "another ", 1) if isinstance(value, ALIKE.get(expected, ())) else kind
