@@ -24,7 +24,21 @@ REDACTIONS = ("key", "email", "card", "phone")
 """The built-in patterns, in the order in which they are applied."""
 PATTERN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
-Kind = Literal["text", "texts", "text or texts", "flag", "duration", "table", "count", "number", "numbers", "strict"]
+Kind = Literal[
+    "text",
+    "texts",
+    "text or texts",
+    "flag",
+    "duration",
+    "table",
+    "count",
+    "some",
+    "number",
+    "share",
+    "numbers",
+    "strict",
+    "pools",
+]
 
 KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
     "database": {
@@ -56,11 +70,14 @@ KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
     "replay": {"baseline": "text", "others": "texts", "production": "text"},
     "nightly": {
         **dict.fromkeys(("name", "baseline", "directory", "s3", "s3_endpoint", "s3_region", "s3_profile"), "text"),
-        **dict.fromkeys(("webhook_env", "report_url", "pool_from"), "text"),
+        **dict.fromkeys(("webhook_env", "report_url"), "text"),
+        "pool_from": "pools",
         **dict.fromkeys(("others", "orgs"), "texts"),
         **dict.fromkeys(("first", "overlap", "idle", "delivery_timeout"), "duration"),
-        **dict.fromkeys(("sample", "top_k", "pool", "latency"), "count"),
-        **dict.fromkeys(("max_usd", "max_failures"), "number"),
+        **dict.fromkeys(("sample", "top_k", "pool"), "some"),
+        "latency": "count",
+        "max_usd": "number",
+        "max_failures": "share",
         **dict.fromkeys(("noise", "s3_allow_plain_http"), "flag"),
         "min_score": "numbers",
     },
@@ -332,9 +349,12 @@ EXPECTED: Mapping[Kind, str] = {
     "duration": "seconds, or a time such as '500ms', '30s' or '2min'",
     "table": "a table of strings",
     "count": "a whole number, 0 or more",
+    "some": "a whole number, 1 or more",
     "number": "a number, 0 or more",
+    "share": "a number from 0 to 1",
     "numbers": "a table of numbers",
     "strict": " or ".join(repr(item.value) for item in Strict),
+    "pools": "'recorded', 'cosine', 'bm25' or 'hybrid'",
 }
 
 
@@ -344,6 +364,9 @@ def _fits(expected: Kind, value: Any) -> bool:
 
 ALIKE: Mapping[Kind, tuple[type, ...]] = {
     "strict": (str,),
+    "pools": (str,),
+    "some": (int, float),
+    "share": (int, float),
     "duration": (str, int, float),
     "count": (int, float),
     "number": (int, float),
@@ -374,8 +397,11 @@ FITS: Mapping[Kind, Callable[[Any], bool]] = {
     "duration": _is_duration,
     "table": lambda value: isinstance(value, dict) and all(isinstance(item, str) for item in value.values()),
     "count": lambda value: _is_number(value) and value == int(value) and value >= 0,
+    "some": lambda value: _is_number(value) and value == int(value) and value >= 1,
     "number": lambda value: _is_number(value) and value >= 0,
+    "share": lambda value: _is_number(value) and 0 <= value <= 1,
     "numbers": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
+    "pools": lambda value: value in ("recorded", "cosine", "bm25", "hybrid"),
     "strict": lambda value: isinstance(value, str) and value in set(Strict),
 }
 
