@@ -24,7 +24,21 @@ REDACTIONS = ("key", "email", "card", "phone")
 """The built-in patterns, in the order in which they are applied."""
 PATTERN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
-Kind = Literal["text", "texts", "text or texts", "flag", "duration", "table", "count", "number", "numbers", "strict"]
+Kind = Literal[
+    "text",
+    "texts",
+    "text or texts",
+    "flag",
+    "duration",
+    "table",
+    "count",
+    "some",
+    "number",
+    "share",
+    "numbers",
+    "strict",
+    "pools",
+]
 
 KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
     "database": {
@@ -56,11 +70,14 @@ KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
     "replay": {"baseline": "text", "others": "texts", "production": "text"},
     "nightly": {
         **dict.fromkeys(("name", "baseline", "directory", "s3", "s3_endpoint", "s3_region", "s3_profile"), "text"),
-        **dict.fromkeys(("webhook_env", "report_url", "pool_from"), "text"),
+        **dict.fromkeys(("webhook_env", "report_url"), "text"),
+        "pool_from": "pools",
         **dict.fromkeys(("others", "orgs"), "texts"),
         **dict.fromkeys(("first", "overlap", "idle", "delivery_timeout"), "duration"),
-        **dict.fromkeys(("sample", "top_k", "pool", "latency"), "count"),
-        **dict.fromkeys(("max_usd", "max_failures"), "number"),
+        **dict.fromkeys(("sample", "top_k", "pool"), "some"),
+        "latency": "count",
+        "max_usd": "number",
+        "max_failures": "share",
         **dict.fromkeys(("noise", "s3_allow_plain_http"), "flag"),
         "min_score": "numbers",
     },
@@ -319,7 +336,7 @@ def _check_section(path: Path, section: str, content: Any) -> None:
             raise ConfigError(f"{path}: unknown key {key!r} in [{section}]; known: {', '.join(sorted(known))}")
         expected = known.get(key, "text")
         if not _fits(expected, value):
-            raise ConfigError(f"{path}: [{section}] {key} must be {EXPECTED[expected]}, not {_kind(value)}")
+            raise ConfigError(f"{path}: [{section}] {key} must be {EXPECTED[expected]}, not {_kind(value, expected)}")
     if section == "privacy":
         _check_privacy(path, content)
 
@@ -332,9 +349,12 @@ EXPECTED: Mapping[Kind, str] = {
     "duration": "seconds, or a time such as '500ms', '30s' or '2min'",
     "table": "a table of strings",
     "count": "a whole number, 0 or more",
+    "some": "a whole number, 1 or more",
     "number": "a number, 0 or more",
+    "share": "a number from 0 to 1",
     "numbers": "a table of numbers",
     "strict": " or ".join(repr(item.value) for item in Strict),
+    "pools": "'recorded', 'cosine', 'bm25' or 'hybrid'",
 }
 
 
@@ -342,12 +362,31 @@ def _fits(expected: Kind, value: Any) -> bool:
     return FITS[expected](value)
 
 
+ALIKE: Mapping[Kind, tuple[type, ...]] = {
+    "strict": (str,),
+    "pools": (str,),
+    "some": (int, float),
+    "share": (int, float),
+    "duration": (str, int, float),
+    "count": (int, float),
+    "number": (int, float),
+}
+"""Of which only some will do, so that to name its type would not say what is wrong with a value."""
+LONGEST_SECONDS = 36_500 * 86_400.0
+"""A century: no date of ours is left by going back so far."""
+
+
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_duration(value: Any) -> bool:
+    length = seconds(value) if isinstance(value, str) or _is_number(value) else None
+    return length is not None and length <= LONGEST_SECONDS
 
 
 FITS: Mapping[Kind, Callable[[Any], bool]] = {
@@ -355,18 +394,22 @@ FITS: Mapping[Kind, Callable[[Any], bool]] = {
     "texts": _are_texts,
     "text or texts": lambda value: isinstance(value, str) or _are_texts(value),
     "flag": lambda value: isinstance(value, bool),
-    "duration": lambda value: isinstance(value, str | int | float) and seconds(value) is not None,
+    "duration": _is_duration,
     "table": lambda value: isinstance(value, dict) and all(isinstance(item, str) for item in value.values()),
     "count": lambda value: _is_number(value) and value == int(value) and value >= 0,
-    "number": lambda value: _is_number(value) and 0 <= value < math.inf,
+    "some": lambda value: _is_number(value) and value == int(value) and value >= 1,
+    "number": lambda value: _is_number(value) and value >= 0,
+    "share": lambda value: _is_number(value) and 0 <= value <= 1,
     "numbers": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
-    "strict": lambda value: value in set(Strict),
+    "pools": lambda value: value in ("recorded", "cosine", "bm25", "hybrid"),
+    "strict": lambda value: isinstance(value, str) and value in set(Strict),
 }
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Any, expected: Kind = "table") -> str:
     """What a wrong value is, without showing it: it may hold a password."""
     if isinstance(value, list):
         return "a list" if _are_texts(value) else "a list of other things"
     kinds = {str: "a string", bool: "true or false", int: "a number", float: "a number", dict: "a table"}
-    return kinds.get(type(value), "a date or time")
+    kind = kinds.get(type(value), "a date or time")
+    return kind.replace("a ", "another ", 1) if isinstance(value, ALIKE.get(expected, ())) else kind

@@ -28,9 +28,13 @@ def gate(checkup: Checkup) -> Iterator[Finding]:
 
 def reports(checkup: Checkup) -> Iterator[Finding]:
     """Whether there is a directory to write to."""
-    directory = checkup.settings.nightly.directory
-    if directory is not None:
-        yield _directory(directory)
+    from shadowdiff.delivery.directory import not_ours
+
+    nightly = checkup.settings.nightly
+    if nightly.directory is None:
+        return
+    reason = not_ours(nightly.directory, nightly.name)
+    yield fail("reports", *reason.split("; ", 1)) if reason else _directory(nightly.directory)
 
 
 def deliveries(checkup: Checkup) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from shadowdiff.cli.finite import FiniteRange
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.errors import ConfigError, DatabaseError, SpendingCapError, StoreError, TooManyFailuresError
 
@@ -30,13 +31,13 @@ SIDE_OPTIONS = (
 no_cache_option = click.option("--no-cache", is_flag=True, help="Score every pair anew.")
 max_usd_option = click.option(
     "--max-usd",
-    type=click.FloatRange(0, min_open=True),
+    type=FiniteRange(0, min_open=True),
     metavar="DOLLARS",
     help="Stop, with all results kept, before providers cost more than this ([prices] in shadowdiff.toml); exit 1.",
 )
 max_failures_option = click.option(
     "--max-failures",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     metavar="SHARE",
     help="Exit 4 when more than this share of turns failed (default: when a side failed on every turn).",
 )

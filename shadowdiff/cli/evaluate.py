@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from shadowdiff.cli.finite import FiniteRange
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import kind_option, opened, place_options, write_lines
 from shadowdiff.cli.qrels import labels_of, labels_option
@@ -71,7 +72,7 @@ run_argument = click.argument("run", metavar="[RUN]", default=None, required=Fal
 @min_grade_option
 @click.option(
     "--detect",
-    type=click.FloatRange(min=0, max=1, min_open=True),
+    type=FiniteRange(min=0, max=1, min_open=True),
     default=0.01,
     show_default=True,
     metavar="X",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shadowdiff.cli.author import author_option, user_name
+from shadowdiff.cli.finite import FiniteRange
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import colored, kind_option, opened, place_options, with_texts, write_lines
 from shadowdiff.cli.when import When
@@ -68,7 +69,7 @@ HOW = (
     author_option("judges as `human`"),
     click.option(
         "--max-usd",
-        type=click.FloatRange(min=0),
+        type=FiniteRange(min=0),
         metavar="X",
         help="Stop, with all verdicts kept, before it costs more.",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -87,9 +88,17 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code."""
     # Records refer to no one in circles: looking for circles every 700 objects is a fifth of a diff's time.
     gc.set_threshold(*COLLECTED_AFTER)
+    _fill_closed_streams()
     code = _run(sys.argv[1:] if arguments is None else arguments)
     gc.freeze()  # the interpreter, as it ends, would look for circles once more
     sys.exit(code)
+
+
+def _fill_closed_streams() -> None:
+    """A standard stream that is closed (`>&-`) leads nowhere: else the next connection would take its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 open to the end
 
 
 def _run(arguments: list[str]) -> int:
@@ -99,8 +108,7 @@ def _run(arguments: list[str]) -> int:
     try:
         result = cli.main(arguments, prog_name="shadowdiff", standalone_mode=False)
     except click.UsageError as error:
-        where = f"; see: {error.ctx.command_path} --help" if error.ctx else ""
-        diagnostics.error(f"{error.format_message()}{where}")
+        _tell(error)
         return ExitCode.USAGE
     except click.ClickException as error:
         diagnostics.error(error.format_message())
@@ -113,4 +121,29 @@ def _run(arguments: list[str]) -> int:
             raise
         diagnostics.error(str(error))
         return error.exit_code
+    except OSError as error:
+        return _without_room(error, debug=debug)
     return int(result) if isinstance(result, int) else ExitCode.DONE
+
+
+def _tell(error: click.UsageError) -> None:
+    """A group without a command has its page shown; all else is one line, which goes on with where to look."""
+    from shadowdiff import diagnostics
+
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    said = " ".join(error.format_message().split()).removesuffix(".")
+    diagnostics.error(f"{said}; see: {error.ctx.command_path} --help" if error.ctx else said)
+
+
+def _without_room(error: OSError, *, debug: bool) -> int:
+    """What click itself writes, such as a page of help, onto a disk that is full. Raises whatever else it is."""
+    from shadowdiff import diagnostics
+    from shadowdiff.cli.output import FULL, write_to_nobody
+
+    if debug or error.errno not in FULL:
+        raise error
+    write_to_nobody()
+    diagnostics.error(f"cannot write: {error.strerror}")
+    return ExitCode.USAGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 WIDTH_IN_A_PIPE = 100
 MIN_WIDTH = 40
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""How the system says that what was written has no place, or none that works."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -210,7 +213,7 @@ def opened(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-        with _pipe_may_close():
+        with _stdout_may_fail():
             yield sys.stdout
             sys.stdout.flush()
     elif path.exists() and not path.is_file():
@@ -253,13 +256,21 @@ def require_writable(path: Path | None) -> None:
 
 
 @contextmanager
-def _pipe_may_close() -> Iterator[None]:
-    """The reader has seen enough (`| head`): nothing failed, and the interpreter must not complain at exit."""
+def _stdout_may_fail() -> Iterator[None]:
+    """The reader has seen enough (`| head`), so nothing failed; or the disk behind it is full, which must be told.
+
+    Either way the interpreter must not complain at exit.
+    """
     try:
         yield
     except BrokenPipeError:
         write_to_nobody()
         raise click.exceptions.Exit(ExitCode.DONE) from None
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        write_to_nobody()
+        raise ConfigError(f"cannot write to stdout: {error.strerror}") from error
 
 
 def write_to_nobody() -> None:

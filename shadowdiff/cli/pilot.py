@@ -24,6 +24,7 @@ from shadowdiff.cli.carrying import (
     side_options,
 )
 from shadowdiff.cli.evaluate import asked_runs, min_grade_option
+from shadowdiff.cli.finite import FiniteRange
 from shadowdiff.cli.given import given_options
 from shadowdiff.cli.invocation import Invocation
 from shadowdiff.cli.output import (
@@ -103,7 +104,7 @@ OF_A_NEW_RUN = (
 )
 @click.option(
     "--margin",
-    type=click.FloatRange(min=0, max=1),
+    type=FiniteRange(min=0, max=1),
     default=0.01,
     show_default=True,
     metavar="X",

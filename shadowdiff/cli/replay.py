@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -57,11 +58,14 @@ class SideNumber(click.ParamType[tuple[str, float]]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
         """Parse into (label, number)."""
-        label, separator, number = str(value).partition("=")
+        label, _, number = str(value).partition("=")
         try:
-            return label.strip().upper(), float(number) if separator else self.fail("no '='", param, ctx)
+            threshold = float(number)
         except ValueError:
+            threshold = math.nan
+        if not math.isfinite(threshold):  # no score is above nan or below it, and JSON has no word for either
             self.fail(f"{value!r} is not SIDE=NUMBER, such as B=0.2", param, ctx)
+        return label.strip().upper(), threshold
 
 
 @click.command("replay", epilog=EPILOG)

@@ -25,6 +25,8 @@ LATEST_FILE = "latest.txt"
 """Holds the newest night's name where no symlink can be made."""
 LOCK = ".shadowdiff.lock"
 LOCK_SECONDS = 120.0
+OWNER = ".shadowdiff.name"
+"""Holds the name of the configuration whose nights stand there: two would replace each other's."""
 NEW, OLD = ".new", ".old"
 """Ends of the names, which begin with a dot, of what is being written and of what gives way to it."""
 NO_SYNC = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP})
@@ -43,15 +45,17 @@ ADVICE = {
 }
 
 
-def deliver_directory(base: Path, night: str, files: Mapping[str, Writer]) -> Path:
+def deliver_directory(base: Path, night: str, files: Mapping[str, Writer], owner: str | None = None) -> Path:
     """Write base/NIGHT with these files by name, in place of what stands there; returns that directory.
 
-    Other nights stay as they are, and `latest` leads to the newest of all. Raises
-    DeliveryError, with nothing half-written left; what a writer raises, but for
-    OSError, goes through.
+    Other nights stay as they are, and `latest` leads to the newest of all. The base
+    is from then on that of `owner`, the name of a configuration. Raises
+    DeliveryError, with nothing half-written left, or where the base is another's;
+    what a writer raises, but for OSError, goes through.
     """
     place = base / checked_night(night)
     with _told(place), _alone(base):
+        _claim(base, owner)
         _sweep(base)
         new = base / f".{night}{NEW}"
         try:
@@ -61,6 +65,34 @@ def deliver_directory(base: Path, night: str, files: Mapping[str, Writer]) -> Pa
             shutil.rmtree(new, ignore_errors=True)
         _point_latest(base)
     return place
+
+
+def not_ours(base: Path, owner: str) -> str:
+    """Why nights of this configuration must not be written to a base: they are another's; empty where they may be."""
+    held = _owner_of(base)
+    if held in ("", owner):
+        return ""
+    return (
+        f"{base} holds the nights of {held!r}, which those of {owner!r} would replace; give each configuration a "
+        f"directory of its own, or, if {held!r} is no more, delete {base / OWNER}"
+    )
+
+
+def _owner_of(base: Path) -> str:
+    """Empty where nobody has claimed it, or was killed before it could say who."""
+    try:
+        return (base / OWNER).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _claim(base: Path, owner: str | None) -> None:
+    if owner is None:
+        return
+    if reason := not_ours(base, owner):
+        raise DeliveryError(f"the report was not written: {reason}")
+    if not _owner_of(base):
+        (base / OWNER).write_text(f"{owner}\n", encoding="utf-8")
 
 
 @contextmanager

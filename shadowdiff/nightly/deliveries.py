@@ -58,7 +58,7 @@ class Courier:
         from shadowdiff.delivery.directory import deliver_directory
 
         assert self.settings.directory is not None  # noqa: S101 a target only where there is one
-        return deliver_directory(self.settings.directory, report.night.name, report.files())
+        return deliver_directory(self.settings.directory, report.night.name, report.files(), self.settings.name)
 
     def _upload(self, report: NightReport) -> None:
         from shadowdiff.delivery.s3 import deliver_s3
@@ -69,10 +69,11 @@ class Courier:
     @contextmanager
     def _at_hand(self, report: NightReport) -> Iterator[Path]:
         """The night's files: where they were delivered to, or for the moment."""
-        from shadowdiff.delivery.directory import deliver_directory
+        from shadowdiff.delivery.directory import deliver_directory, not_ours
 
-        delivered = self.settings.directory and self.settings.directory / report.night.name
-        if delivered and delivered.is_dir():
+        base = self.settings.directory
+        delivered = None if base is None or not_ours(base, self.settings.name) else base / report.night.name
+        if delivered is not None and delivered.is_dir():
             yield delivered
             return
         with tempfile.TemporaryDirectory(prefix="shadowdiff-") as folder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shadowdiff.config import PrivacySettings
+from shadowdiff.errors import ConfigError
 from shadowdiff.nightly.settings import NightlySettings
 from shadowdiff.nights import Target
 
@@ -25,8 +26,11 @@ def targets(settings: NightlySettings) -> tuple[Target, ...]:
 def check_targets(settings: NightlySettings, privacy: PrivacySettings) -> None:
     """Refuse what cannot be delivered to, before a night is replayed. Opens no connection. Raises ConfigError."""
     from shadowdiff.delivery.allowed import refuse_offline
+    from shadowdiff.delivery.directory import not_ours
     from shadowdiff.delivery.webhook import webhook_from
 
+    if settings.directory and (reason := not_ours(settings.directory, settings.name)):
+        raise ConfigError(f"[nightly] directory: {reason}")
     refuse_offline(s3=settings.s3, webhook=settings.webhook_env, offline=privacy.offline)
     if settings.s3:
         s3_target(settings)

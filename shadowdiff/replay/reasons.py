@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 
 from shadowdiff.records import TurnFailure
@@ -9,6 +10,8 @@ from shadowdiff.records import TurnFailure
 COUNTED = 1_000
 """Different reasons of one side; more are not looked at, as they quote their turns and each stands for one."""
 KEPT = 3
+PATIENCE = re.compile(r" \(\d+ attempts? in [\d,.]+ s\b[^()]*\)")
+"""How often and how long a provider was asked: it differs from turn to turn, and makes no other reason."""
 
 
 class FailureReasons:
@@ -20,8 +23,9 @@ class FailureReasons:
     def add(self, failure: TurnFailure) -> None:
         """Count one turn's."""
         reasons = self._turns[failure.side]
-        if failure.reason in reasons or len(reasons) < COUNTED:
-            reasons[failure.reason] += 1
+        reason = PATIENCE.sub("", failure.reason)
+        if reason in reasons or len(reasons) < COUNTED:
+            reasons[reason] += 1
 
     def most_frequent(self, side: str) -> tuple[tuple[str, int], ...]:
         """A few reasons and how many turns failed for each: most turns first, equal ones by their words."""

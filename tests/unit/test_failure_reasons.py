@@ -30,3 +30,17 @@ def test_reasons_that_are_all_different_do_not_pile_up(monkeypatch: pytest.Monke
         found.add(TurnFailure("B", f"turn {number} is odd"))
         found.add(TurnFailure("B", "HTTP 503"))
     assert found.most_frequent("B") == (("HTTP 503", 100), ("turn 0 is odd", 1), ("turn 1 is odd", 1))
+
+
+def test_how_long_a_provider_was_asked_makes_no_other_reason() -> None:
+    """Eleven turns that found nobody listening are one line of eleven; what else stands in brackets is kept."""
+    found = FailureReasons()
+    for number in range(11):
+        found.add(TurnFailure("B", f"host: connection refused ({number + 1} attempts in 1{number}.5 s)"))
+    found.add(TurnFailure("B", "HTTP 400 (it said: (2 of 3))"))
+    found.add(TurnFailure("B", "HTTP 503 (1 attempt in 1.0 s, and the deadline leaves no time to wait 2.0 s)"))
+    assert found.most_frequent("B") == (
+        ("host: connection refused", 11),
+        ("HTTP 400 (it said: (2 of 3))", 1),
+        ("HTTP 503", 1),
+    )
