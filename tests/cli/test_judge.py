@@ -286,6 +286,7 @@ def test_dry_run_and_cap(cli: Cli, aws: Environment, server: Bedrock, tmp_path: 
     capped = cli("judge", "latest", *SOME, "--max-usd", f"{cap:.4f}", "--format", "json", env=aws)
     assert capped.code == 1, capped
     assert "stopped before the judge cost more than --max-usd" in capped.err
+    assert "the same command goes on, for as much again" in capped.err
     partial = json.loads(capped.out)
     assert 0 < partial["spent"]["now"]["usd"] <= cap
     assert report(partial)["undecided"]
@@ -387,6 +388,7 @@ def test_a_judge_that_is_not_there(cli: Cli, aws: Environment, server: Bedrock, 
     for arguments, reason in (
         (("--side", "D"), "has no side D beside the baseline; it has B"),
         (("--judge", "bedrok:x"), "did you mean 'bedrock'?"),
+        (("--judge", ""), "no judge is named"),
         (("--judge", "bedrock:m,window=3"), "unknown option 'window'"),
         (("--since", "2100-01-01"), "has no turn to judge"),
     ):
