@@ -256,8 +256,9 @@ def _ask_machine(hearing: Hearing, max_usd: float | None) -> bool:
     ):
         hearing.look_up()  # again: another command may have gone on with it until now
         exhausted = hearing.carry_out(max_usd, on_answered, ending.is_asked)
-    if ending.is_asked():
+    if ending.is_asked() or (hearing.found.verdicts and not exhausted):  # else the last line says so
         _tell_rest(hearing, diagnostics.warning)
+    if ending.is_asked():
         raise KeyboardInterrupt
     return exhausted
 

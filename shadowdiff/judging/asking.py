@@ -22,7 +22,7 @@ JUDGE = "judge"
 UNAFFORDABLE = "was not asked: that would go beyond --max-usd"
 UNASKED = "was not asked: it was stopped before"
 SECONDS_PER_GLANCE = 0.1
-HOW_OFTEN = re.compile(r" \(\d+ attempts? in [^)]*\)$")
+HOW_OFTEN = re.compile(r"(?: \(\d+ attempts? in [^)]*\)|; not asked again)$")
 """What an Asker says of its attempts: the same reason would be another one each time."""
 
 
