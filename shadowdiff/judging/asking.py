@@ -221,6 +221,8 @@ def _compared(judge: Judge, question: Question) -> Judged:
     except RerankerError as error:
         return Judged(error)
     except Exception as error:
+        if judge.is_person:  # who leaves with Ctrl-D, an EOFError, and must not be asked on
+            raise
         failure = RerankerError(f"judge {judge.spec} broke: {reason_of(error)}")
         failure.__cause__ = error
         return Judged(failure)
