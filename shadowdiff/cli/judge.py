@@ -71,7 +71,7 @@ HOW = (
         "--max-usd",
         type=FiniteRange(min=0),
         metavar="X",
-        help="Stop, with all verdicts kept, before it costs more.",
+        help="Stop, with all verdicts kept, before this command costs more.",
     ),
     click.option("--dry-run", is_flag=True, help="Say what would be asked and cost; ask nothing."),
     click.option(
@@ -126,9 +126,8 @@ def command(invocation: Invocation, /, run: str, **options: Any) -> None:
     if options["dry_run"]:
         _write_forecast(hearing, options)
         return
-    reused = len(hearing.found.verdicts)
     exhausted = _ask(hearing, options["max_usd"])
-    _write(hearing, reused, options)
+    _write(hearing, options)
     _refuse(hearing, options["max_usd"] if exhausted else None)
 
 
@@ -174,7 +173,7 @@ def _judge(invocation: Invocation, options: dict[str, Any]) -> tuple[Judge, Pric
     from shadowdiff.rerankers.spec import parse
 
     settings = invocation.settings
-    text = options["spec"] or settings.judge
+    text = settings.judge if options["spec"] is None else options["spec"]
     if not text:
         raise ConfigError(
             "no judge is named: say --judge bedrock:MODEL or --judge human, or set spec in [judge] of shadowdiff.toml"
@@ -252,12 +251,15 @@ def _ask_machine(hearing: Hearing, max_usd: float | None) -> bool:
     from shadowdiff.cli.ending import Ending
 
     with (
+        hearing.alone(),
         Ending(partial(diagnostics.note, WAITING)) as ending,
         diagnostics.counted_progress("judging") as on_answered,
     ):
+        hearing.look_up()  # again: another command may have gone on with it until now
         exhausted = hearing.carry_out(max_usd, on_answered, ending.is_asked)
-    if ending.is_asked():
+    if ending.is_asked() or (hearing.found.verdicts and not exhausted):  # else the last line says so
         _tell_rest(hearing, diagnostics.warning)
+    if ending.is_asked():
         raise KeyboardInterrupt
     return exhausted
 
@@ -300,11 +302,11 @@ def _write_forecast(hearing: Hearing, options: dict[str, Any]) -> None:
         _write_lines(lambda width: judge_forecast_lines(found, width, cap), options)
 
 
-def _write(hearing: Hearing, reused: int, options: dict[str, Any]) -> None:
+def _write(hearing: Hearing, options: dict[str, Any]) -> None:
     from shadowdiff.render.judgement import judgement_lines
     from shadowdiff.render.judgement_documents import judgement_json, judgement_markdown
 
-    judgement, run = _judgement(hearing, reused, options), hearing.run
+    judgement, run = _judgement(hearing, options), hearing.run
     if options["kind"] == "json":
         _write_text(judgement_json(judgement, run), options)
     elif options["kind"] == "markdown":
@@ -328,7 +330,7 @@ def _write_lines(lines: Callable[[int], Iterator[Line]], options: dict[str, Any]
         write_lines(out, lines, options["width"], options["color"])
 
 
-def _judgement(hearing: Hearing, reused: int, options: dict[str, Any]) -> Judgement:
+def _judgement(hearing: Hearing, options: dict[str, Any]) -> Judgement:
     from shadowdiff.judging.results import JudgedBy, Judgement, Spent
     from shadowdiff.judging.tally import tally
 
@@ -347,7 +349,7 @@ def _judgement(hearing: Hearing, reused: int, options: dict[str, Any]) -> Judgem
     )
     spent = Spent(
         asked=found.calls,
-        reused=reused,
+        reused=found.reused,
         now=found.asked,
         whole=whole,
         usd_now=price.usd(found.asked) if price else None,
@@ -367,7 +369,7 @@ def _refuse(hearing: Hearing, cap: float | None) -> None:
     if cap is not None:
         raise SpendingCapError(
             f"stopped before the judge cost more than --max-usd {cap:g}; {len(found.verdicts):,} of "
-            f"{len(questions):,} verdicts are stored; the same command with more asks for the rest"
+            f"{len(questions):,} verdicts are stored; the same command goes on, for as much again"
         )
     if questions and not found.verdicts and found.failures and not hearing.judge.is_person:
         reason = next(iter(found.failures.values()))

@@ -6,22 +6,23 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shadowdiff.errors import RemoteError, RerankerError
 from shadowdiff.judging.comparisons import Comparison, JudgedTurn, Question
 from shadowdiff.judging.protocol import BackError, Judge, Judged, StoppedError
+from shadowdiff.plugins import reason_of
 from shadowdiff.records import Usage
 from shadowdiff.remote.budget import UNLIMITED, Budget
 from shadowdiff.store.verdicts import Verdicts
-from shadowdiff.verdicts import Choice, Opinion, Verdict
+from shadowdiff.verdicts import Abstention, Choice, Opinion, Verdict
 
 JUDGE = "judge"
 """Its label in a budget."""
 UNAFFORDABLE = "was not asked: that would go beyond --max-usd"
 UNASKED = "was not asked: it was stopped before"
 SECONDS_PER_GLANCE = 0.1
-HOW_OFTEN = re.compile(r" \(\d+ attempts? in [^)]*\)$")
+HOW_OFTEN = re.compile(r"(?: \(\d+ attempts? in [^)]*\)|; not asked again)$")
 """What an Asker says of its attempts: the same reason would be another one each time."""
 
 
@@ -93,6 +94,8 @@ class Found:
 
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    reused: int = 0
+    """Verdicts that were stored when asking began."""
     asked: Usage = field(default_factory=Usage)
     """In this invocation."""
     calls: int = 0
@@ -170,13 +173,14 @@ class Asking:
             yield answered[-1], judged
 
     def _asked(self, ask: Ask) -> Judged:
-        reserved = self.budget.reserve(JUDGE, self.judge.estimate(ask.question))
+        expected = self.judge.estimate(ask.question)
+        reserved = self.budget.reserve(JUDGE, expected)
         if reserved is None:
             return Judged(RemoteError(UNAFFORDABLE, UNAFFORDABLE))
         used = Usage()
         try:
-            judged = self.judge.compare(ask.question)
-            used = judged.asked.usage
+            judged = _compared(self.judge, ask.question)
+            used = _charged(judged.asked.usage, expected)
         finally:
             self.budget.settle(JUDGE, reserved, used)
         return judged
@@ -205,6 +209,46 @@ class Asking:
         )
         self.verdicts.put(verdict, keep_texts=self.keep_texts)
         found.verdicts[ask.key] = verdict
+
+
+def _compared(judge: Judge, question: Question) -> Judged:
+    """What the judge says, or why it says nothing: plug-ins are strangers' code, and one answer must cost no other."""
+    try:
+        judged = judge.compare(question)
+        return judged if isinstance(judged.found, RerankerError) else replace(judged, found=_sound(judged.found))
+    except (StoppedError, BackError):
+        raise
+    except RerankerError as error:
+        return Judged(error)
+    except Exception as error:
+        if judge.is_person:  # who leaves with Ctrl-D, an EOFError, and must not be asked on
+            raise
+        failure = RerankerError(f"judge {judge.spec} broke: {reason_of(error)}")
+        failure.__cause__ = error
+        return Judged(failure)
+
+
+def _sound(opinion: Opinion) -> Opinion:
+    """The opinion as it can be stored. Raises TypeError for what is none."""
+    if not isinstance(opinion, Opinion) or not isinstance(opinion.choice, Choice):
+        raise TypeError("its answer is no Opinion with a Choice")
+    if isinstance(opinion.abstention, Abstention) is not (opinion.choice is Choice.ABSTAINED):
+        raise TypeError("an abstention has a kind, and nothing else has one")
+    texts = (opinion.reason, opinion.first_note, opinion.second_note, opinion.raw)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("its reason, its notes and its raw answer must be texts")
+    reason, first, second, raw = map(_storable, texts)
+    return replace(opinion, reason=reason, first_note=first, second_note=second, raw=raw)
+
+
+def _storable(text: str) -> str:
+    """Without what Postgres cannot hold."""
+    return text.replace("\0", "\u2400").encode("utf-8", "replace").decode()
+
+
+def _charged(used: Usage, expected: Usage) -> Usage:
+    """What counts against a cap: an answer that does not tell its tokens cost what was expected, not nothing."""
+    return expected if used.calls and not (used.input_tokens or used.output_tokens) else used
 
 
 def _abstained(verdict: Verdict) -> bool:

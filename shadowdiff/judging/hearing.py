@@ -15,6 +15,7 @@ from shadowdiff.judging.questions import Showing
 from shadowdiff.records import Usage
 from shadowdiff.remote.budget import Budget
 from shadowdiff.runs import Price, Run, Side
+from shadowdiff.store.holds import Hold
 from shadowdiff.store.labels import Labels
 from shadowdiff.store.runs import RunStore
 from shadowdiff.store.verdicts import Verdicts
@@ -61,6 +62,13 @@ class Hearing:
     def look_up(self) -> None:
         """Take in the verdicts that are stored."""
         self.found.verdicts |= self._asking(None).stored(self.asks)
+        self.found.reused = len(self.found.verdicts)
+
+    def alone(self) -> Hold:
+        """A hold on what is asked: two commands at once would pay for everything twice. Raises HeldError."""
+        run, judge = self.run.run_id, self.judge.spec
+        refusal = f"another command asks judge {judge} about run {run}; wait for it, or stop it"
+        return self.store.held(f"judge {judge} of run {run}", refusal)
 
     def forecast(self) -> JudgeForecast:
         """What asking for the rest would take."""

@@ -167,7 +167,10 @@ class LengthCheck:
 
 @dataclass(frozen=True, slots=True)
 class LabelCheck:
-    """What the judge said against what labels say, on decided turns with labels."""
+    """What the judge said against what labels say, on decided turns with labels.
+
+    Without those where both lists are the same: of these it said nothing, and labels see no difference in them.
+    """
 
     agreement: Agreement
     """Of three values: A, tie, B. Its kappa's interval is over sessions."""
@@ -244,7 +247,7 @@ class JudgeReport:
     orgs: int
     length: LengthCheck
     labels: LabelCheck | None
-    """None where no decided turn has a label."""
+    """None where no decided turn that the judge was asked about has a label."""
     flagged: tuple[FlaggedEntry, ...]
     """Most turns first."""
     holders: Share

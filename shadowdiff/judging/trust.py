@@ -48,8 +48,9 @@ def length_check(named: Sequence[TurnResult]) -> LengthCheck:
 
 
 def label_check(decided: Sequence[TurnResult]) -> LabelCheck | None:
-    """The judge against labels, on the turns that have some."""
-    pairs = [(_by_labels(result.turn.gain), result) for result in decided if result.turn.gain is not None]
+    """The judge against labels, on the turns that have some and that it was asked about."""
+    said = [result for result in decided if not result.turn.comparison.is_identical]
+    pairs = [(_by_labels(result.turn.gain), result) for result in said if result.turn.gain is not None]
     if not pairs:
         return None
     found = Counter((labels, result.preference) for labels, result in pairs)

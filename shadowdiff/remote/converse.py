@@ -28,6 +28,10 @@ CUT = frozenset({"max_tokens", "model_context_window_exceeded"})
 REFUSED = frozenset({"guardrail_intervened", "content_filtered"})
 
 
+MOST_TOKENS = 2**31
+"""That are believed of one answer; a gateway's count beyond would not fit a column, nor is it anybody's."""
+
+
 class Converse:
     """One model's way to answer through a tool. For several threads."""
 
@@ -96,5 +100,9 @@ def stop_of(answer: Mapping[str, Any]) -> tuple[str, str | None]:
 def _used(answer: Mapping[str, Any]) -> Usage:
     """Tokens as Bedrock counts them."""
     usage = answer.get("usage") or {}
-    read, written = (usage.get(name) for name in ("inputTokens", "outputTokens"))
-    return Usage(1, 0.0, read if isinstance(read, int) else 0, written if isinstance(written, int) else 0)
+    return Usage(1, 0.0, _counted(usage.get("inputTokens")), _counted(usage.get("outputTokens")))
+
+
+def _counted(tokens: Any) -> int:
+    """Never less than none: a negative count would give money back to a cap."""
+    return min(max(tokens, 0), MOST_TOKENS) if isinstance(tokens, int) else 0

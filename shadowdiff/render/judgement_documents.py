@@ -34,7 +34,7 @@ from shadowdiff.paired import Balance
 from shadowdiff.records import Usage
 from shadowdiff.render.columns import heading_of
 from shadowdiff.render.evaluation_documents import details, figures_table, rounded
-from shadowdiff.render.github import markdown
+from shadowdiff.render.github import MOST_CHARACTERS, length, markdown
 from shadowdiff.render.judgement import EXAMPLES
 from shadowdiff.render.judgement_figures import (
     HEADINGS,
@@ -77,6 +77,7 @@ from shadowdiff.verdicts import Opinion
 SCHEMA = "shadowdiff.judgement/1"
 CELL = 120
 NOTE_CELLS = 900
+FEWER = "more would not fit a comment: the whole stands in --format json"
 
 Json = dict[str, Any]
 Hashes = tuple[str | None, str | None]
@@ -247,7 +248,19 @@ def _opinion(opinion: Opinion | None, prompt_hash: str | None) -> Json | None:
 
 
 def judgement_markdown(judgement: Judgement, run: Run, examples: int = EXAMPLES) -> str:
-    """For a pull request: the conclusions and what speaks against them, then a table for each side, the rest folded."""
+    """For a pull request: the conclusions and what speaks against them, then a table for each side, the rest folded.
+
+    It fits a comment: where it would not, there are fewer examples, and then nothing folded.
+    """
+    found = _document(judgement, run, examples)
+    while length(found) > MOST_CHARACTERS and examples:
+        examples //= 2
+        found = _document(judgement, run, examples, FEWER)
+    return found if length(found) <= MOST_CHARACTERS else _document(judgement, run, None, FEWER)
+
+
+def _document(judgement: Judgement, run: Run, examples: int | None, *notes: str) -> str:
+    """With so many examples of each preference; None: without anything that is folded."""
     a = run.baseline.label
     blocks: list[str] = []
     for side, report in others(judgement, run):
@@ -260,8 +273,8 @@ def judgement_markdown(judgement: Judgement, run: Run, examples: int = EXAMPLES)
     for side, report in others(judgement, run):
         blocks += [f"**{markdown(f'{heading_of(side)} against {heading_of(run.baseline)}', CELL)}**"]
         blocks += _tables(report, side.label, judgement)
-        blocks += _folded(report, a, side.label, examples)
-    return "\n\n".join([*blocks, _small(HOW)]) + "\n"
+        blocks += [] if examples is None else _folded(report, a, side.label, examples)
+    return "\n\n".join([*blocks, *map(_small, (*notes, HOW))]) + "\n"
 
 
 def _conclusion(report: JudgeReport, side: Side, a: str) -> Iterator[str]:

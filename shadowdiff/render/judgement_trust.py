@@ -39,7 +39,7 @@ def trust_rows(report: JudgeReport, b: str) -> list[TableRow]:
 def kappa_text(report: JudgeReport) -> str:
     """Agreement with labels beyond chance."""
     if report.labels is None:
-        return "labels: none on these queries, so that nothing can be said of agreement with them"
+        return "labels: none on queries that the judge decided, so that nothing can be said of agreement with them"
     found = report.labels.agreement
     kappa = " ".join(part for part in mean(Estimate(*found.kappa), 2) if part)
     return f"labels: the judge agrees on {found.agreed:,} of {counted_queries(found.items)}; Cohen's kappa {kappa}"

@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import cycle
+from itertools import cycle, repeat
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +286,7 @@ def test_dry_run_and_cap(cli: Cli, aws: Environment, server: Bedrock, tmp_path: 
     capped = cli("judge", "latest", *SOME, "--max-usd", f"{cap:.4f}", "--format", "json", env=aws)
     assert capped.code == 1, capped
     assert "stopped before the judge cost more than --max-usd" in capped.err
+    assert "the same command goes on, for as much again" in capped.err
     partial = json.loads(capped.out)
     assert 0 < partial["spent"]["now"]["usd"] <= cap
     assert report(partial)["undecided"]
@@ -384,9 +385,16 @@ def test_a_judge_that_is_not_there(cli: Cli, aws: Environment, server: Bedrock, 
     assert "the judge answered none of" in refused.err
     assert "AccessDeniedException" in refused.err
     assert len(server.got) < 20, "the first refusal is the last call of all that are under way"
+    server.fail(*repeat(None, 12), then=error("AccessDeniedException", 403, "no access any more"))
+    partly = cli("judge", "latest", *SOME, "--format", "json", env=aws)
+    assert partly.code == 0
+    assert "12 of " in partly.err
+    assert "verdicts are stored; the same command asks for the rest" in partly.err
+    assert len(report(json.loads(partly.out))["undecided"]) == 1, "one reason, however often it was met"
     for arguments, reason in (
         (("--side", "D"), "has no side D beside the baseline; it has B"),
         (("--judge", "bedrok:x"), "did you mean 'bedrock'?"),
+        (("--judge", ""), "no judge is named"),
         (("--judge", "bedrock:m,window=3"), "unknown option 'window'"),
         (("--since", "2100-01-01"), "has no turn to judge"),
     ):

@@ -13,8 +13,9 @@ from shadowdiff.judging.protocol import Judge, JudgeContext
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers.spec import parse
 from shadowdiff.testing.judges import FakeJudge, JudgeContract
+from shadowdiff.verdicts import Opinion
 from tests.human_cases import KeyedScreen
-from tests.providers.bedrock import Bedrock, bedrock_server, give_credentials
+from tests.providers.bedrock import Bedrock, bedrock_server, converse, give_credentials
 
 
 class TestFake(JudgeContract):
@@ -53,6 +54,19 @@ class TestBedrock(JudgeContract):
         judge = build(parse("bedrock:anthropic.claude-sonnet"), JudgeContext({"bedrock": settings}))
         self.server.askers.append(judge)
         return judge
+
+    @pytest.mark.parametrize("count", [-500, 2**70, "7", 10.5, None])
+    def test_tokens_that_nobody_used(self, count: object) -> None:
+        """What a gateway counts is never less than none, for money would come back, and fits where it is stored."""
+        from shadowdiff.testing.judges import QUESTION
+
+        judge = self.make()
+        self.server.fail(then=converse(usage={"inputTokens": count, "outputTokens": count, "totalTokens": 0}))
+        judged = judge.compare(QUESTION)
+        assert isinstance(judged.found, Opinion)
+        assert judged.asked.usage.calls == 1
+        assert 0 <= judged.asked.usage.input_tokens <= 2**31
+        assert 0 <= judged.asked.usage.output_tokens <= 2**31
 
     def test_closed_it_sends_nothing(self) -> None:
         """Nor does it raise."""

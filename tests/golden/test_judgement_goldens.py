@@ -9,8 +9,9 @@ import pytest
 
 from shadowdiff.judging.results import Preference
 from shadowdiff.judging.tally import tally
+from shadowdiff.render.github import MOST_CHARACTERS, length
 from shadowdiff.render.judgement import judgement_lines
-from shadowdiff.render.judgement_documents import judgement_json, judgement_markdown
+from shadowdiff.render.judgement_documents import FEWER, judgement_json, judgement_markdown
 from shadowdiff.render.judgement_turns import most_different
 from shadowdiff.render.lines import plain
 from shadowdiff.render.text import UNSAFE, cells
@@ -34,6 +35,24 @@ def test_markdown() -> None:
     text = judgement_markdown(*CASE, 2)
     assert not any(raw in text for raw in ("<script>", "@all", "#1 ", "**Both**"))
     check("judgement.md", text)
+
+
+def test_markdown_fits_a_comment() -> None:
+    """However many sides and examples there are, and whatever judges write: what is left out is said."""
+    judgement, run = briefly_judged()
+    turns = [said(compared(at), (B, A)[at % 2], reason="*|<>#@" * 500) for at in range(80)]
+    many = replace(judgement, reports={"B": tally(turns, both_orders=True)})
+    for most in (3, 30, 1_000):
+        text = judgement_markdown(many, run, most)
+        assert length(text) <= MOST_CHARACTERS
+        assert (FEWER in text) is (most > 3)
+        assert "Where the judge prefers B" in text
+    side, report = run.sides[1], many.reports["B"]
+    labels = [chr(ord("B") + at) for at in range(24)]
+    sides = (run.sides[0], *(replace(side, label=label) for label in labels))
+    crowd = judgement_markdown(replace(many, reports=dict.fromkeys(labels, report)), replace(run, sides=sides))
+    assert length(crowd) <= MOST_CHARACTERS
+    assert all(f"{label} minilm-v3: better on 40" in crowd for label in labels)
 
 
 def test_json() -> None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain, repeat
-from threading import Event
 
 import pytest
 
 from shadowdiff.database import parse_url
-from shadowdiff.errors import RemoteError, RerankerError
+from shadowdiff.errors import HeldError, RemoteError, RerankerError
 from shadowdiff.judging.asking import UNAFFORDABLE, UNASKED
 from shadowdiff.judging.comparisons import Question
 from shadowdiff.judging.drawing import Wanted
 from shadowdiff.judging.hearing import Hearing
-from shadowdiff.judging.protocol import BackError, Judge, StoppedError
+from shadowdiff.judging.protocol import BackError, Judge, Judged, StoppedError
 from shadowdiff.judging.questions import Showing
-from shadowdiff.records import Usage
+from shadowdiff.records import Asked, Usage
 from shadowdiff.replay.results import outcomes
 from shadowdiff.runs import Price, Run
 from shadowdiff.store.runs import RunStore
@@ -38,6 +37,18 @@ VERDICT = Verdict(
     opinion=Opinion(Choice.FIRST, "Nearer.", "Good.", "Bad.", raw='{"stopReason": "tool_use"}'),
     usage=Usage(1, 0.0, 4_100, 130),
     seconds=1.25,
+)
+
+
+RUBBISH = (
+    (ZeroDivisionError("by zero"), "judge fake:0 broke: ZeroDivisionError: by zero"),
+    (Judged(None), "broke: TypeError: its answer is no Opinion"),  # type: ignore[arg-type]
+    ("first", "broke: TypeError: its answer is no Opinion"),
+    (Opinion("best"), "broke: TypeError: its answer is no Opinion"),  # type: ignore[arg-type]
+    (Opinion(Choice.ABSTAINED), "an abstention has a kind"),
+    (Opinion(Choice.TIE, abstention=Abstention.CUT), "an abstention has a kind"),
+    (Opinion(Choice.TIE, None), "must be texts"),  # type: ignore[arg-type]
+    (RemoteError("the line is down", "the line is down"), "the line is down"),
 )
 
 
@@ -196,20 +207,55 @@ def test_a_cap_holds(run: Run, sample_store: RunStore) -> None:
     assert len(found.found.verdicts) + len(found.found.failures) == len(found.asks.questions)
 
 
-def test_a_mistake_closes_the_judge(run: Run, sample_store: RunStore) -> None:
-    """Whatever a plug-in raises: its connections are given up, and what it said before is stored."""
-    begun = Event()
+def test_a_mistake_costs_one_question(run: Run, sample_store: RunStore) -> None:
+    """Whatever a plug-in raises or says: that question failed, says why, and every other answer is stored."""
+    whole = len(hearing(run, sample_store, FakeJudge()).asks.questions)
+    for at, (rubbish, reason) in enumerate(RUBBISH):
+        judge = Rubbish(rubbish, spec=f"fake:{at}")
+        found = hearing(run, sample_store, judge)
+        carry_out(found)
+        assert len(found.found.verdicts) == whole - 1, reason
+        (failure,) = found.found.failures.values()
+        assert reason in failure
 
-    def choose(_: Question) -> Choice:
-        if begun.is_set():
-            raise ZeroDivisionError
-        begun.set()
-        return Choice.TIE
 
-    judge = FakeJudge(choose)
-    with pytest.raises(ZeroDivisionError):
+def test_what_postgres_cannot_hold_is_no_failure(run: Run, sample_store: RunStore) -> None:
+    """An answer is paid for, whatever characters stand in it."""
+    odd = Opinion(Choice.FIRST, "a\0b \ud83d", raw="\0")
+    found = hearing(run, sample_store, Rubbish(odd))
+    carry_out(found)
+    assert found.found.failures == {}
+    assert Opinion(Choice.FIRST, "a\u2400b ?", raw="\u2400") in {each.opinion for each in found.found.verdicts.values()}
+
+
+def test_an_end_closes_the_judge(run: Run, sample_store: RunStore) -> None:
+    """Its connections are given up, and what it said before is stored."""
+    judge = Rubbish(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
         carry_out(hearing(run, sample_store, judge))
     assert judge.closed
+
+
+def test_what_it_took_is_not_said(run: Run, sample_store: RunStore) -> None:
+    """A cap holds all the same: an answer without tokens has cost what was expected of it."""
+    price = Price(million_input_tokens=1_000.0)
+    judge = Rubbish(None, usage=Usage(1))
+    found = hearing(run, sample_store, judge, price=price)
+    cost = sorted(price.usd(judge.estimate(ask.question)) for ask in found.asks.questions)
+    assert carry_out(found, max_usd=sum(cost[:6]))
+    assert 0 < len(found.found.verdicts) <= 6
+
+
+def test_one_command_at_a_time(run: Run, sample_store: RunStore) -> None:
+    """Two at once would pay for everything twice; another judge's questions, or another run's, are others."""
+    one, other = FakeJudge(), FakeJudge(spec="fake:other")
+    with hearing(run, sample_store, one).alone():
+        with pytest.raises(HeldError, match="another command asks judge fake about run"):
+            hearing(run, sample_store, one).alone().__enter__()
+        with hearing(run, sample_store, other).alone():
+            pass
+    with hearing(run, sample_store, one).alone():
+        pass
 
 
 def test_a_person_may_stop(run: Run, sample_store: RunStore) -> None:
@@ -246,6 +292,26 @@ def test_a_person_is_asked_side_by_side(cli: Cli, database: dict[str, str], samp
     others = [ask.comparison.other for ask in hearing(run, sample_store, Person(0)).asks.questions]
     assert set(others) == {"B", "C"}
     assert others == sorted(others)
+
+
+class Rubbish(FakeJudge):
+    """Answers one question otherwise: raises it, or gives it for an answer; None: all as ever."""
+
+    def __init__(self, rubbish: object, spec: str = "fake", usage: Usage | None = None) -> None:
+        super().__init__(lambda _: Choice.TIE, spec)
+        self._rubbish = [] if rubbish is None else [rubbish]
+        self._usage = usage
+
+    def compare(self, question: Question) -> Judged:
+        """The rubbish first."""
+        judged = super().compare(question)
+        try:
+            rubbish = self._rubbish.pop()
+        except IndexError:
+            return judged if self._usage is None else replace(judged, asked=Asked(self._usage, 1))
+        if isinstance(rubbish, BaseException):
+            raise rubbish
+        return rubbish if isinstance(rubbish, Judged) else Judged(rubbish)  # type: ignore[arg-type]
 
 
 class Person(FakeJudge):

@@ -151,6 +151,17 @@ def test_the_judge_is_held_against_labels() -> None:
     assert tally(turns[6:], both_orders=True).labels is None
 
 
+def test_what_nobody_was_asked_is_no_agreement() -> None:
+    """Of one list on both sides labels see no difference and no judge said anything: neither for it nor against it."""
+    asked = [said(compared(at), A, gain=0.2) for at in range(4)]
+    same = [said(compared(at, only=0, is_identical=True), gain=0.0) for at in range(4, 9)]
+    labels = tally([*asked, *same], both_orders=True).labels
+    assert labels is not None
+    assert (labels.agreement.items, labels.agreement.agreed) == (4, 0)
+    assert labels.table[Preference.TIE][Preference.TIE] == 0
+    assert tally(same, both_orders=True).labels is None
+
+
 def test_parts() -> None:
     """By how much the lists differ, least first; by org, most turns first, with intervals from ten sessions on."""
     only = [0, 0, 1, 2, 3, 4, 7]
