@@ -7,12 +7,21 @@ from collections.abc import Iterator
 from shadowdiff.checks.checkup import Checkup
 from shadowdiff.config import FILE_NAME, ConnectionLimits
 from shadowdiff.findings import Finding, ok, warn
+from shadowdiff.judging.judges import JUDGES
+from shadowdiff.plugins import unknown_schemes
+from shadowdiff.rerankers.registry import KINDS
 
 
 def file(checkup: Checkup) -> Iterator[Finding]:
     """Which file the settings come from."""
     found = checkup.settings.file
     yield ok("file", str(found) if found else f"no {FILE_NAME} here: the environment and the defaults")
+
+
+def providers(checkup: Checkup) -> Iterator[Finding]:
+    """Whether the kinds in [providers] are installed: what is said of others is said to nobody."""
+    for name, told in unknown_schemes(checkup.settings.providers, KINDS, JUDGES):
+        yield warn("providers", f"[providers.{name}] is not used: {told}", "rename it, or take it out")
 
 
 def patience(checkup: Checkup) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ SAMPLED = ("sessions read",)
 CHECKS = (
     Check("configuration", "file", configuration.file),
     Check("configuration", "timeouts", configuration.patience),
+    Check("configuration", "providers", configuration.providers),
     Check("source", "connection", server.connection),
     Check("source", "server", server.server, ("connection",)),
     Check("source", "writes", server.writes, ("connection",)),

@@ -24,5 +24,5 @@ def judge(checkup: Checkup) -> Iterator[Finding]:
     with closing(built):
         if isinstance(built, Checkable):
             yield from built.check(checkup.examinee.online)
-    if built.network is not None and not {str(spec), str(spec.bare)} & set(settings.prices):
+    if built.network is not None and not {settings.judge, *spec.priced_as} & set(settings.prices):
         yield warn("price", f"{spec} has no price, so that --max-usd cannot hold", f'add [prices."{spec.bare}"]')

@@ -14,6 +14,7 @@ from shadowdiff.cli.invocation import Invocation
 from shadowdiff.errors import ConfigError, DatabaseError, SpendingCapError, StoreError, TooManyFailuresError
 
 if TYPE_CHECKING:
+    from shadowdiff.config import Settings
     from shadowdiff.replay.execute import Replay
     from shadowdiff.replay.sides import Contender
     from shadowdiff.runs import Run, RunConfig, RunSummary
@@ -123,11 +124,23 @@ def built(invocation: Invocation, sides: SideOptions, config: RunConfig) -> tupl
 
     names = {**invocation.settings.rerankers, **sides.names}
     settings = invocation.settings
+    _warn_of_unknown(settings)
     how_built = (settings.privacy, settings.providers, settings.text_cache)
     contenders = build_sides(sides.baseline, sides.others, names, sides.min_scores, *how_built)
     said = {"asked": sides.production, "configured": sides.configured_production}
     config = with_production(config, contenders, names, **said)
     return contenders, with_prices(config, contenders, settings.prices)
+
+
+def _warn_of_unknown(settings: Settings) -> None:
+    """What [providers] says of a kind that is not there, such as a limit, applies to nobody."""
+    from shadowdiff import diagnostics
+    from shadowdiff.judging.judges import JUDGES
+    from shadowdiff.plugins import unknown_schemes
+    from shadowdiff.rerankers.registry import KINDS
+
+    for name, told in unknown_schemes(settings.providers, KINDS, JUDGES):
+        diagnostics.warning(f"{settings.file}: [providers.{name}] is not used: {told}")
 
 
 def check_cap(config: RunConfig, contenders: tuple[Contender, ...], max_usd: float | None) -> None:

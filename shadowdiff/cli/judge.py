@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,9 @@ import click
 from shadowdiff.cli.author import author_option, user_name
 from shadowdiff.cli.finite import FiniteRange
 from shadowdiff.cli.invocation import Invocation
-from shadowdiff.cli.output import colored, kind_option, opened, place_options, with_texts, write_lines
+from shadowdiff.cli.output import colored, kind_option, opened, place_options, require_writable, with_texts, write_lines
 from shadowdiff.cli.when import When
-from shadowdiff.errors import ConfigError, SpendingCapError, StoreError, TooManyFailuresError
+from shadowdiff.errors import ConfigError, ShadowdiffError, SpendingCapError, StoreError, TooManyFailuresError
 from shadowdiff.runs import RunStatus
 from shadowdiff.terminal_screen import Terminated, end_as, require_terminal
 
@@ -36,7 +37,8 @@ Examples:
 
 \b
 [judge] spec in shadowdiff.toml names the judge; [prices] what it charges, under its spec. The same command
-again asks only what has no verdict yet. Exit 1 where --max-usd stopped it, 4 where no question was answered."""
+again asks only what has no verdict yet. Exit 1 where --max-usd stopped it, 4 where the judge gave no answer that can
+be used, or answers no more."""
 WAITING = "waiting for the answers that are under way; Ctrl-C again gives them up"
 WHICH = (
     click.option(
@@ -126,9 +128,11 @@ def command(invocation: Invocation, /, run: str, **options: Any) -> None:
     if options["dry_run"]:
         _write_forecast(hearing, options)
         return
-    exhausted = _ask(hearing, options["max_usd"])
+    require_writable(options["output"])
+    problem = _ask(hearing, options["max_usd"])
     _write(hearing, options)
-    _refuse(hearing, options["max_usd"] if exhausted else None)
+    if problem or (problem := _unusable(hearing)):
+        raise problem
 
 
 def _hearing(invocation: Invocation, name: str, options: dict[str, Any]) -> Hearing:
@@ -181,12 +185,12 @@ def _judge(invocation: Invocation, options: dict[str, Any]) -> tuple[Judge, Pric
     spec = parse(text)
     color = colored(options["color"], sys.stderr)
     context = JudgeContext(settings.providers, lambda: options["author"] or user_name(), color)
-    judge = build(spec, context, offline=settings.privacy.offline)
-    if judge.is_person and not (options["dry_run"] or options["turn_id"]):
+    asks_nothing = options["dry_run"] or options["turn_id"]
+    judge = build(spec, context, offline=settings.privacy.offline and not asks_nothing)
+    if judge.is_person and not asks_nothing:
         require_terminal(f"judge --judge {spec}", "--judge bedrock:MODEL, or --dry-run", writes_results=True)
         invocation.is_patient = False
-    names = (text, str(spec), str(spec.bare))
-    price = next((settings.prices[name] for name in names if name in settings.prices), None)
+    price = next((settings.prices[name] for name in (text, *spec.priced_as) if name in settings.prices), None)
     if options["max_usd"] is not None and price is None and judge.network is not None:
         raise ConfigError(
             f'--max-usd needs a price, and {str(spec)!r} has none; add [prices."{spec.bare}"] to shadowdiff.toml'
@@ -226,14 +230,17 @@ def _tell_left_out(hearing: Hearing) -> None:
     )
 
 
-def _ask(hearing: Hearing, max_usd: float | None) -> bool:
-    """Ask what has no verdict yet; whether the cap stopped it. Raises KeyboardInterrupt where somebody did."""
+def _ask(hearing: Hearing, max_usd: float | None) -> ShadowdiffError | None:
+    """Ask what has no verdict yet; why less was asked, to be raised once what there is was written.
+
+    Raises KeyboardInterrupt where somebody stopped it.
+    """
     from shadowdiff import diagnostics
     from shadowdiff.judging.protocol import Ahead
 
     whole, stored = len(hearing.asks.questions), len(hearing.found.verdicts)
     if whole == stored:
-        return False
+        return None
     try:
         hearing.judge.prepare(Ahead(whole, stored, keeps_texts=hearing.run.config.store_text))
         if not hearing.judge.is_person:
@@ -242,11 +249,10 @@ def _ask(hearing: Hearing, max_usd: float | None) -> bool:
     finally:
         hearing.judge.close()
     _tell_rest(hearing, diagnostics.note)
-    return False
+    return None
 
 
-def _ask_machine(hearing: Hearing, max_usd: float | None) -> bool:
-    """Whether the cap stopped it."""
+def _ask_machine(hearing: Hearing, max_usd: float | None) -> ShadowdiffError | None:
     from shadowdiff import diagnostics
     from shadowdiff.cli.ending import Ending
 
@@ -257,11 +263,12 @@ def _ask_machine(hearing: Hearing, max_usd: float | None) -> bool:
     ):
         hearing.look_up()  # again: another command may have gone on with it until now
         exhausted = hearing.carry_out(max_usd, on_answered, ending.is_asked)
-    if ending.is_asked() or (hearing.found.verdicts and not exhausted):  # else the last line says so
+    problem = None if ending.is_asked() else _problem(hearing, max_usd if exhausted else None)
+    if problem is None:  # else that says so
         _tell_rest(hearing, diagnostics.warning)
     if ending.is_asked():
         raise KeyboardInterrupt
-    return exhausted
+    return problem
 
 
 def _ask_person(hearing: Hearing) -> None:
@@ -363,14 +370,30 @@ def _judgement(hearing: Hearing, options: dict[str, Any]) -> Judgement:
     return Judgement(by, spent, reports, hearing.prompt_hashes())
 
 
-def _refuse(hearing: Hearing, cap: float | None) -> None:
-    """Raise where less was judged than was asked for: after it was written, so that nothing is lost."""
-    found, questions = hearing.found, hearing.asks.questions
+def _problem(hearing: Hearing, cap: float | None) -> ShadowdiffError | None:
+    """Why less was judged than was asked for: the cap, or a judge that answered nothing, or nothing any more."""
+    found, whole = hearing.found, len(hearing.asks.questions)
+    stored = f"{len(found.verdicts):,} of {whole:,} verdicts are stored; the same command"
     if cap is not None:
-        raise SpendingCapError(
-            f"stopped before the judge cost more than --max-usd {cap:g}; {len(found.verdicts):,} of "
-            f"{len(questions):,} verdicts are stored; the same command goes on, for as much again"
-        )
-    if questions and not found.verdicts and found.failures and not hearing.judge.is_person:
-        reason = next(iter(found.failures.values()))
-        raise TooManyFailuresError(f"the judge answered none of {len(questions):,} questions: {reason}")
+        told = f"stopped before the judge cost more than --max-usd {cap:g}; {stored} goes on, for as much again"
+        return SpendingCapError(told)
+    if not found.failures:
+        return None
+    reason = next(iter(found.failures.values()))
+    if not found.verdicts:
+        return TooManyFailuresError(f"the judge answered none of {whole:,} questions: {reason}")
+    if stopped := hearing.judge.stopped:
+        return TooManyFailuresError(f"the judge answers no more: {stopped}; {stored} asks for the rest")
+    return None
+
+
+def _unusable(hearing: Hearing) -> ShadowdiffError | None:
+    """That a machine answered and decided nothing: CI must not take that for success."""
+    kinds = Counter(verdict.opinion.abstention for verdict in hearing.found.verdicts.values())
+    if hearing.judge.is_person or not kinds or kinds[None]:
+        return None
+    each = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    turn = next(iter(hearing.found.verdicts.values())).turn_id
+    return TooManyFailuresError(
+        f"no answer of the judge can be used ({each}); see one: shadowdiff judge {hearing.run.run_id} --exchange {turn}"
+    )

@@ -100,6 +100,8 @@ class Found:
     """In this invocation."""
     calls: int = 0
     """Questions that were put in this invocation, answered or not."""
+    longest: int = 0
+    """Tokens of the longest answer of this invocation: what a cap must leave room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Asking:
         waiting = deque(ask for ask in asks.questions if ask.key not in found.verdicts)
         whole = len(waiting)
         try:
-            for answered, (ask, judged) in enumerate(self._answers(waiting, is_ending), start=1):
+            for answered, (ask, judged) in enumerate(self._answers(waiting, found, is_ending), start=1):
                 self._take(ask, judged, found)
                 on_answered(answered, whole)
         except BaseException:
@@ -143,26 +145,30 @@ class Asking:
             raise
         found.failures |= {ask.key: UNASKED for ask in waiting if ask.key not in found.verdicts}
 
-    def _answers(self, waiting: deque[Ask], is_ending: Callable[[], bool]) -> Iterator[tuple[Ask, Judged]]:
+    def _answers(
+        self, waiting: deque[Ask], found: Found, is_ending: Callable[[], bool]
+    ) -> Iterator[tuple[Ask, Judged]]:
         """Each question with what came of it, in the order of the answers; what is not asked stays in `waiting`."""
         if self.judge.concurrency == 1:
-            yield from self._one_by_one(waiting, is_ending)
+            yield from self._one_by_one(waiting, found, is_ending)
             return
         under_way: dict[Future[Judged], Ask] = {}
         with ThreadPoolExecutor(self.judge.concurrency, thread_name_prefix="judge") as pool:
             while under_way or (waiting and not is_ending()):
                 while waiting and len(under_way) < self.judge.concurrency and not is_ending():
                     ask = waiting.popleft()
-                    under_way[pool.submit(self._asked, ask)] = ask
+                    under_way[pool.submit(self._asked, ask, found.longest)] = ask
                 done, _ = wait(under_way, SECONDS_PER_GLANCE, FIRST_COMPLETED)
                 for future in done:
                     yield under_way.pop(future), future.result()
 
-    def _one_by_one(self, waiting: deque[Ask], is_ending: Callable[[], bool]) -> Iterator[tuple[Ask, Judged]]:
+    def _one_by_one(
+        self, waiting: deque[Ask], found: Found, is_ending: Callable[[], bool]
+    ) -> Iterator[tuple[Ask, Judged]]:
         answered: list[Ask] = []
         while waiting and not is_ending():
             try:
-                judged = self._asked(waiting[0])
+                judged = self._asked(waiting[0], found.longest)
             except StoppedError:
                 return
             except BackError:
@@ -172,9 +178,10 @@ class Asking:
             answered.append(waiting.popleft())
             yield answered[-1], judged
 
-    def _asked(self, ask: Ask) -> Judged:
+    def _asked(self, ask: Ask, longest: int) -> Judged:
+        """What came of it. Of the budget is taken what it may cost: this judge may write more than is expected."""
         expected = self.judge.estimate(ask.question)
-        reserved = self.budget.reserve(JUDGE, expected)
+        reserved = self.budget.reserve(JUDGE, replace(expected, output_tokens=max(expected.output_tokens, longest)))
         if reserved is None:
             return Judged(RemoteError(UNAFFORDABLE, UNAFFORDABLE))
         used = Usage()
@@ -187,6 +194,7 @@ class Asking:
 
     def _take(self, ask: Ask, judged: Judged, found: Found) -> None:
         found.asked += judged.asked.usage
+        found.longest = max(found.longest, judged.asked.usage.output_tokens)
         if ask.key not in found.verdicts:
             found.calls += bool(judged.asked.attempts) or not isinstance(judged.found, RerankerError)
         if isinstance(judged.found, RerankerError):

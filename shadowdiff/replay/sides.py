@@ -198,15 +198,11 @@ def with_prices(config: RunConfig, contenders: Sequence[Contender], prices: Mapp
 
 
 def _price(contender: Contender, prices: Mapping[str, Price]) -> Price | None:
-    names = [contender.side.name, *_names(contender.reranker)]
+    names = [contender.side.name, *contender.reranker.spec.priced_as]
     if isinstance(contender.reranker, Composed) and len(asking_parts(contender.reranker)) == 1:
         asking = [(name, part) for name, part in contender.reranker.parts if asking_parts(part)]
-        names += [known for name, part in asking for known in (name, *_names(part))]
+        names += [known for name, part in asking for known in (name, *part.spec.priced_as)]
     return next((prices[name] for name in names if name in prices), None)
-
-
-def _names(reranker: Reranker | PoolReranker) -> tuple[str, str]:
-    return str(reranker.spec), str(reranker.spec.bare)
 
 
 def _asked_for(text: str, sides: Sequence[Side], names: Mapping[str, str]) -> str | None:

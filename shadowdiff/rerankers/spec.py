@@ -50,6 +50,11 @@ class Spec:
         """Without its options."""
         return Spec(self.scheme, self.target)
 
+    @property
+    def priced_as(self) -> tuple[str, str]:
+        """The names under which [prices] may say what it charges: with its options, and without."""
+        return str(self), str(self.bare)
+
     def __str__(self) -> str:
         head = f"{self.scheme}:{_quoted(self.target)}" if self.target else self.scheme
         return ",".join([head, *(f"{key}={_quoted(value)}" for key, value in self.options)])

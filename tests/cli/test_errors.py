@@ -125,6 +125,16 @@ def test_configuration_file(cli: Cli, database: Environment, tmp_path: Path) -> 
     assert "no configuration file at other.toml" in refused(cli("--config", "other.toml", "runs", env=database), 2)
 
 
+def test_settings_of_a_provider_that_is_not_there_are_warned_of(
+    cli: Cli, database: Environment, tmp_path: Path
+) -> None:
+    """A limit under a misspelt name applies to nobody; the replay goes on."""
+    (tmp_path / "shadowdiff.toml").write_text("[providers.cohre]\nrequests_per_minute = 10\n")
+    finished = cli("replay", "--last", "1", "-A", "bm25", "-B", "cosine", "--latency", "0", env=database)
+    assert finished.code == 0
+    assert "[providers.cohre] is not used: no reranker or judge 'cohre' is installed (did you mean" in finished.err
+
+
 def test_debug_shows_the_traceback(cli: Cli, database: Environment) -> None:
     """Only with --debug."""
     finished = cli("--debug", "show", "x", env=database)

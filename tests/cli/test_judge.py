@@ -312,9 +312,11 @@ def test_what_leaves_is_redacted(
     judged(cli, database | ENVIRONMENT, "--queries", "20")
     assert server.got
     assert [text for text in PLANTED for got in server.got if text in prompt(got)] == []
-    offline = cli("judge", "latest", env=database | ENVIRONMENT | {"SHADOWDIFF_OFFLINE": "1"})
+    without = database | ENVIRONMENT | {"SHADOWDIFF_OFFLINE": "1"}
+    offline = cli("judge", "latest", env=without)
     assert offline.code == 2
     assert "offline" in offline.err
+    assert cli("judge", "latest", "--dry-run", env=without).code == 0, "it sends nothing"
 
 
 def test_an_exchange_word_for_word(cli: Cli, aws: Environment, server: Bedrock) -> None:
@@ -387,7 +389,9 @@ def test_a_judge_that_is_not_there(cli: Cli, aws: Environment, server: Bedrock, 
     assert len(server.got) < 20, "the first refusal is the last call of all that are under way"
     server.fail(*repeat(None, 12), then=error("AccessDeniedException", 403, "no access any more"))
     partly = cli("judge", "latest", *SOME, "--format", "json", env=aws)
-    assert partly.code == 0
+    assert partly.code == 4
+    assert len(partly.err.splitlines()) == 1
+    assert "the judge answers no more: " in partly.err
     assert "12 of " in partly.err
     assert "verdicts are stored; the same command asks for the rest" in partly.err
     assert len(report(json.loads(partly.out))["undecided"]) == 1, "one reason, however often it was met"
@@ -401,8 +405,24 @@ def test_a_judge_that_is_not_there(cli: Cli, aws: Environment, server: Bedrock, 
         found = cli("judge", "latest", *arguments, env=aws)
         assert (found.code, found.out) == (2, ""), found
         assert reason in found.err
+    asked = len(server.got)
+    unwritable = cli("judge", "latest", *SOME, "-o", "nowhere/judgement.md", env=aws)
+    assert (unwritable.code, len(server.got)) == (2, asked), "what cannot be written is not asked for"
     configure(tmp_path, "")
     assert "no judge is named" in cli("judge", "latest", env=aws).err
+
+
+def test_a_judge_that_decides_nothing_is_no_success(cli: Cli, aws: Environment, server: Bedrock) -> None:
+    """Every answer refused: the report is written, and exit 4 says so; again, though nothing is asked."""
+    server.fail(then=converse(stopReason="content_filtered"))
+    for calls in (True, False):
+        before = len(server.got)
+        found = cli("judge", "latest", *SOME, "--format", "json", env=aws)
+        assert found.code == 4
+        assert report(json.loads(found.out))["better"] == report(json.loads(found.out))["worse"] == 0
+        assert "no answer of the judge can be used (" in found.err
+        assert " refused); see one: shadowdiff judge " in found.err
+        assert (len(server.got) > before) == calls
 
 
 def test_every_format_and_width(cli: Cli, aws: Environment, server: Bedrock, sample: Bundle, tmp_path: Path) -> None:

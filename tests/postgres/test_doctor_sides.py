@@ -151,6 +151,14 @@ def test_a_reranker_whose_own_check_breaks(patient: Patient, plugin: Callable[[]
     the_one(found, "side B", OK)
 
 
+def test_settings_of_a_provider_that_is_not_there(patient: Patient) -> None:
+    """A limit under a name that was misspelt applies to nobody."""
+    assert "providers" not in patient.configured(providers={"bedrock": ProviderSettings()}).examine()
+    found = patient.configured(providers={"cohre": ProviderSettings()}).examine()
+    assert "[providers.cohre] is not used: " in the_one(found, "providers", WARN).what
+    assert "did you mean 'cohere'?" in the_one(found, "providers", WARN).what
+
+
 def test_the_judge(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is said of none; one is built, says where it asks, and lacks a price; a bad one fails."""
     give_credentials(monkeypatch)
