@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def run_sql(url: str, sql: str) -> None:
     engine.dispose()
 
 
-def until(what: str, is_so: Callable[[], bool], seconds: float = 60) -> None:
+def until(what: str, is_so: Callable[[], bool], seconds: float = 120) -> None:
     """Wait for something to become so."""
     deadline = time.monotonic() + seconds
     while not is_so():
@@ -79,6 +80,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    """URL of a port on which nobody listens, nor will while this lasts."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 def is_up(url: str) -> bool:
