@@ -88,10 +88,11 @@ def listening(command: Callable[[int], Sequence[str]], **options: Any) -> tuple[
 
     Another program may take a free port before the server does: then the server ends, and is started on another.
     """
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     for _ in range(5):
         port = free_port()
-        process = subprocess.Popen(list(command(port)), **quiet, **options)
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            list(command(port)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
+        )
         until("a server to listen", lambda process=process: process.poll() is not None or listens(process))  # type: ignore[misc]
         if process.poll() is None:
             return process, port

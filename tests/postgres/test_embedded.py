@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -135,8 +136,10 @@ def test_a_first_start_that_was_killed_is_begun_anew(home: Path) -> None:
     """However far it came: what it left is no data directory."""
     with subprocess.Popen([sys.executable, "-c", START, str(home)], stdout=subprocess.PIPE) as command:
         until("the data directory to be made", lambda: any(home.glob("*/PG_VERSION")))
-        for process in [*psutil.Process(command.pid).children(recursive=True), command]:
-            process.kill()
+        starter = psutil.Process(command.pid)
+        for process in [starter, *starter.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
     assert answers(embedded.ensure_running(home))
 
 
