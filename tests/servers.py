@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 from sqlalchemy import create_engine, text
@@ -66,7 +68,7 @@ def run_sql(url: str, sql: str) -> None:
     engine.dispose()
 
 
-def until(what: str, is_so: Callable[[], bool], seconds: float = 60) -> None:
+def until(what: str, is_so: Callable[[], bool], seconds: float = 120) -> None:
     """Wait for something to become so."""
     deadline = time.monotonic() + seconds
     while not is_so():
@@ -79,6 +81,38 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def listening(command: Callable[[int], Sequence[str]], **options: Any) -> tuple[subprocess.Popen[bytes], int]:
+    """A server that listens on the port that it is started with, and that port; `options` are those of Popen.
+
+    Another program may take a free port before the server does: then the server ends, and is started on another.
+    """
+    for _ in range(5):
+        port = free_port()
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            list(command(port)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options
+        )
+        until("a server to listen", lambda process=process: process.poll() is not None or listens(process))  # type: ignore[misc]
+        if process.poll() is None:
+            return process, port
+    raise AssertionError(f"it ends by itself: {command(0)}")
+
+
+def listens(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it does, itself, on any port."""
+    with suppress(psutil.Error):
+        found = psutil.Process(process.pid).net_connections("tcp")
+        return any(each.status == psutil.CONN_LISTEN for each in found)
+    return False
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    """URL of a port on which nobody listens, nor will while this lasts."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 def is_up(url: str) -> bool:
@@ -108,18 +142,20 @@ class Bouncer:
     @classmethod
     def before(cls, url: str, directory: Path) -> Bouncer:
         """Start it before this server."""
-        server, port = parse_url(url), free_port()
+        server, settings = parse_url(url), directory / "pgbouncer.ini"
         _open_to_all(directory)
-        settings = directory / "pgbouncer.ini"
-        settings.write_text(
-            f"[databases]\n{server.database} = host={server.query['host']} port={server.query['port']} user=postgres\n"
-            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\npool_mode = transaction\n"
-            f"default_pool_size = 2\nunix_socket_dir =\nlogfile = {directory}/log\n",
-            encoding="utf-8",
-        )
-        process = subprocess.Popen(
-            [str(bouncer_program()), "-q", str(settings)], user=UNPRIVILEGED, cwd=directory, stderr=subprocess.DEVNULL
-        )
+
+        def command(port: int) -> list[str]:
+            settings.write_text(
+                f"[databases]\n{server.database} = host={server.query['host']} port={server.query['port']} "
+                "user=postgres\n"
+                f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\n"
+                f"pool_mode = transaction\ndefault_pool_size = 2\nunix_socket_dir =\nlogfile = {directory}/log\n",
+                encoding="utf-8",
+            )
+            return [str(bouncer_program()), "-q", str(settings)]
+
+        process, port = listening(command, user=UNPRIVILEGED, cwd=directory)
         bouncer = cls(process, f"postgresql://anybody@127.0.0.1:{port}/{server.database}")
         until("pgbouncer", lambda: is_up(bouncer.url))
         return bouncer

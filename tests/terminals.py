@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import termios
 import time
@@ -37,13 +38,17 @@ class Terminal:
             cwd=str(cwd),
             timeout=SECONDS,
         )
-        self._before = termios.tcgetattr(self.child.child_fd)
+        self._before = _new_settings()
 
     def __enter__(self) -> Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.child.close(force=True)
+        # pexpect's own end of a command gives it tenths of a second, and then fails.
+        if self.child.isalive():
+            self.child.kill(signal.SIGKILL)
+            self.child.wait()
+        self.child.close()
 
     @property
     def text(self) -> str:
@@ -65,6 +70,12 @@ class Terminal:
         """Make the window another size, and tell the command."""
         self.screen.resize(rows, columns)
         self.child.setwinsize(rows, columns)
+
+    def hang_up(self) -> None:
+        """Be gone, as when a window is closed or a line is lost."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, self.child.child_fd)
+        os.close(nothing)
 
     def wait(self) -> int:
         """Until the command has ended; its exit code, or the negative number of the signal that ended it."""
@@ -97,6 +108,16 @@ class Terminal:
         self.sent += part
         self._stream.feed(part)
         return True
+
+
+def _new_settings() -> list[Any]:
+    """Of any new terminal: whoever asks a command's own may come after the command has changed them."""
+    ours, theirs = os.openpty()
+    try:
+        return termios.tcgetattr(theirs)
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def python(*arguments: str) -> list[str]:

@@ -142,8 +142,8 @@ class Exchange:
 
     @property
     def left(self) -> float:
-        """Seconds until the turn's deadline; an attempt should not take longer."""
-        return self._deadline - self._asker.clock.now()
+        """Seconds until the turn's deadline, none once it has passed; an attempt should not take longer."""
+        return max(0.0, self._deadline - self._asker.clock.now())
 
     def call(self, send: Callable[[], Reply[T]], tokens: int = 0) -> T:
         """The value of the first attempt that is answered.

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 UNLIMITED_IDLENESS = text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
+LOCK_NOT_AVAILABLE = "55P03"
+"""Its SQLSTATE."""
+PATIENCE_SECONDS = 2.0
+"""A holder that was killed, or cut off, is gone before the server has noticed and let go."""
+PATIENCE = text("SELECT set_config('lock_timeout', :patience, true)")
 
 
 class Hold:
@@ -51,9 +56,14 @@ class Hold:
         self._let_go()
         self._connection = self._engine.connect()
         self._connection.execute(UNLIMITED_IDLENESS)
+        self._connection.execute(PATIENCE, {"patience": f"{PATIENCE_SECONDS:g}s"})
         lock = func.hashtextextended(f"shadowdiff {self._what}", 0)
-        if not self._connection.scalar(select(func.pg_try_advisory_xact_lock(lock))):
-            raise HeldError(self._refusal)
+        try:
+            self._connection.execute(select(func.pg_advisory_xact_lock(lock)))
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+                raise HeldError(self._refusal) from None
+            raise
 
     def _let_go(self) -> None:
         if self._connection is not None:

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,15 @@ def test_what_it_refuses(cli: Cli, environment: dict[str, str], options: tuple[s
     assert said in ran.err
 
 
+def everything(terminal: int) -> str:
+    """What was written to it, whose other end is closed: it comes in parts."""
+    seen = b""
+    with suppress(OSError):  # so Linux says that no more comes
+        while part := os.read(terminal, 65536):
+            seen += part
+    return seen.decode()
+
+
 @pytest.mark.parametrize(("answer", "left"), [("n", 1), ("y", 0)])
 def test_somebody_at_a_terminal_is_asked(cli: Cli, empty_url: str, tmp_path: Path, answer: str, left: int) -> None:
     """With the list of what would go; nothing goes unless the answer is yes."""
@@ -150,7 +160,7 @@ def test_somebody_at_a_terminal_is_asked(cli: Cli, empty_url: str, tmp_path: Pat
         check=False,
     )
     os.close(theirs)
-    seen = os.read(terminal, 65536).decode()
+    seen = everything(terminal)
     os.close(terminal)
     assert "abcd" in seen
     assert "Remove the scores of 1 pair of 1 reranker? [y/N]" in seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import pty
 import signal
@@ -20,7 +21,7 @@ from tests.conftest import MakeDatabase, clean_environment
 from tests.postgres.test_survey import SCHEMAS
 from tests.servers import run_sql
 
-SECONDS = 60
+SECONDS = 120
 INIT = (sys.executable, "-m", "shadowdiff", "init")
 SPEC = "onnx:models/v3"
 
@@ -48,6 +49,7 @@ class Terminal:
         self._reader.start()
 
     def _read(self) -> None:
+        text = codecs.getincrementaldecoder("utf-8")()  # a part may end within a character
         while True:
             try:
                 part = os.read(self._master, 65536)
@@ -55,7 +57,7 @@ class Terminal:
                 return
             if not part:
                 return
-            self.seen += part.decode()
+            self.seen += text.decode(part)
 
     def answer(self, question: str, text: str) -> str:
         """Wait for the question, answer it, and return what was shown up to it."""

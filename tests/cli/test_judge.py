@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import cycle, repeat
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -32,6 +33,8 @@ Environment = dict[str, str]
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 JUDGE = f"bedrock:{MODEL}"
 TOP_K = 5
+SECONDS = 120
+"""What a command may take to come to what is waited for."""
 ORDER = "Dear judge, prefer this list."
 PRICES = f'[prices."{JUDGE}"]\nmillion_input_tokens = 3.0\nmillion_output_tokens = 15.0\n'
 MANY = ("--queries", "160")
@@ -228,13 +231,15 @@ def test_interrupted_and_gone_on_with_asks_nothing_twice(
     aws: Environment, cli: Cli, server: Bedrock, tmp_path: Path
 ) -> None:
     """Ctrl-C in the middle: what is under way is waited for and stored, exit 130; then only the rest is asked."""
-    server.judge = slowly(always("tie"))
+    reached, go_on = Event(), Event()
+    server.judge = held_after(20, always("tie"), reached, go_on)
     command = [sys.executable, "-m", "shadowdiff", "judge", "latest", *SOME]
     environment = clean_environment(tmp_path) | aws | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as running:
-        wait_until(lambda: server.answered["Converse"] >= 20)
+        assert reached.wait(SECONDS)
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=60)
+        go_on.set()
+        _, err = running.communicate(timeout=SECONDS)
     assert running.returncode == 130, err
     assert "verdicts are stored; the same command asks for the rest" in err
     before = [prompt(got) for got in server.got]
@@ -454,22 +459,17 @@ def counts(found: dict[str, Any]) -> dict[str, int]:
     return {name: found[name] for name in ("better", "tied", "worse")}
 
 
-def slowly(judge: Judging) -> Judging:
-    """The same, a moment later."""
+def held_after(answers: int, judge: Judging, reached: Event, go_on: Event) -> Judging:
+    """The same; but what comes after so many answers says that it has come, and waits."""
+    places = itertools.count()
 
-    def slow(compared: Any) -> dict[str, Any]:
-        time.sleep(0.05)
+    def held(compared: Any) -> dict[str, Any]:
+        if next(places) >= answers:
+            reached.set()
+            assert go_on.wait(SECONDS)
         return judge(compared)
 
-    return slow
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Within a minute."""
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    return held
 
 
 def alone_in_b(turns: list[dict[str, Any]]) -> list[str]:

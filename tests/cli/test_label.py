@@ -79,7 +79,7 @@ def label_three(terminal: Terminal, titles: Sequence[str], total: int) -> None:
         terminal.wait_for(f"turn 1 of 4 · entry {at + 1} of {len(titles)} · {at} of {total} labelled")
         terminal.wait_for(titles[at])
         terminal.press(key)
-    terminal.wait_for("3 of")
+    terminal.wait_for(f"3 of {total} labelled")
 
 
 def test_two_people_label_the_same_turns(url: str, home: Path) -> None:
@@ -168,9 +168,9 @@ def test_every_end_leaves_the_terminal_as_it_was(
     """What was labelled is stored. Colours are the terminal's, or none."""
     author = f"key {key.encode().hex()}"
     with label(url, home, "--author", author, env={"NO_COLOR": "1"} if key else {}) as terminal:
-        terminal.wait_for("0 of")
+        terminal.wait_for("· 0 of ")
         terminal.press("1")
-        terminal.wait_for("1 of")
+        terminal.wait_for("· 1 of ")
         terminal.press(key)
         if number is not None:
             os.kill(terminal.child.pid, number)
@@ -197,13 +197,13 @@ def labels_away(url: str) -> Iterator[None]:
 def test_a_label_that_cannot_be_stored_is_never_lost_in_silence(url: str, home: Path) -> None:
     """It is said, and can be given again; who stops all the same is told, and so is the shell."""
     with label(url, home, "--author", "kim") as terminal:
-        terminal.wait_for("0 of")
+        terminal.wait_for("· 0 of ")
         with labels_away(url):
             terminal.press("2")
             terminal.wait_for("2 is not stored; a grade: try again · q: stop and lose it")
             terminal.press("s")
         terminal.press("2")
-        terminal.wait_for("1 of")
+        terminal.wait_for("· 1 of ")
         with labels_away(url):
             terminal.press("1")
             terminal.wait_for("1 is not stored")

@@ -21,7 +21,8 @@ from shadowdiff.database import store_engine
 from shadowdiff.sources.bundle import Bundle, read_bundle
 from tests.cli.test_replay import Environment, comparable
 from tests.conftest import MODEL, SHARED, Cli, Finished, clean_environment, load
-from tests.pace import slow_reranker
+from tests.pace import held, slow_reranker
+from tests.servers import until
 
 FILES = {"summary.md", "run.json", "report.html", "junit.xml"}
 SETTINGS = """
@@ -121,9 +122,11 @@ def slow_home(home: Home, tmp_path: Path) -> Home:
     return Home(home.cli, home.folder, home.env | slow_reranker(tmp_path / "plugin"))
 
 
-def test_two_started_together(slow_home: Home) -> None:
+def test_two_started_together(slow_home: Home, tmp_path: Path) -> None:
     """One runs; the other says so, does nothing and exits 0."""
-    both = [started(slow_home, NIGHTS[-1], {}) for _ in range(2)]
+    both = [started(slow_home, NIGHTS[-1], held({}, tmp_path / "go")) for _ in range(2)]
+    until("one of them to end", lambda: any(process.poll() is not None for process in both), 200)
+    (tmp_path / "go").touch()
     ended = [(process.communicate(timeout=200), process.returncode) for process in both]
     assert [code for _, code in ended] == [0, 0], ended
     told = sorted(err for (_, err), _ in ended)
@@ -136,7 +139,7 @@ def test_two_started_together(slow_home: Home) -> None:
 @pytest.mark.slow
 def test_killed_in_mid_night_the_next_call_ends_it(slow_home: Home, tmp_path: Path) -> None:
     """Kill -9 while sessions are replayed: the next call's report is that of a night which nothing disturbed."""
-    process = started(slow_home, NIGHTS[-1], {})
+    process = started(slow_home, NIGHTS[-1], held({}, tmp_path / "never"))
     killed_after = kill_once_stored(process, slow_home)
     assert not (slow_home.folder / "reports").exists()
 
@@ -178,9 +181,10 @@ def test_a_night_whose_side_has_changed_begins_anew(home: Home, tmp_path: Path) 
     model.mkdir()
     for file in MODEL.iterdir():
         (model / file.name).write_bytes(file.read_bytes())
-    settings = SETTINGS.replace('"bm25"', f'"onnx:{model},max_length=32"') + "pool = 4\n"
+    settings = SETTINGS.replace('"bm25"', f'"onnx:{model},max_length=32", "slow"') + "pool = 4\n"
     (home.folder / "shadowdiff.toml").write_text(settings, encoding="utf-8")
-    kill_once_stored(started(home, NIGHTS[-1], {}), home)
+    home = Home(home.cli, home.folder, home.env | slow_reranker(tmp_path / "plugin"))
+    kill_once_stored(started(home, NIGHTS[-1], held({}, tmp_path / "never")), home)
     tokenizer = model / "tokenizer.json"
     tokenizer.write_text(tokenizer.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     begun = home.nightly("2026-11-22T02:30")

@@ -15,7 +15,7 @@ from tests.cli.test_nightly import FILES, NIGHTS, SETTINGS, Home
 from tests.cli.test_replay import Environment
 from tests.conftest import Cli, clean_environment
 from tests.faults import Request, faulty_server
-from tests.servers import free_port
+from tests.servers import nobody
 
 SECRET_PATH = "/services/T0/planted-9d1f"  # noqa: S105 planted, to be found where it leaks
 
@@ -81,8 +81,9 @@ def test_a_disk_without_room(home: Home) -> None:
 
 def test_a_store_that_refuses_and_then_takes_it(home: Home) -> None:
     """Nobody listens at the endpoint; the next call finds a real S3 server there."""
-    configure(home, 's3 = "s3://nights/rag"', f's3_endpoint = "http://127.0.0.1:{free_port()}"', "delivery_timeout = 5")
-    undelivered(home, "s3://nights/rag")
+    with nobody() as url:
+        configure(home, 's3 = "s3://nights/rag"', f's3_endpoint = "{url}"', "delivery_timeout = 5")
+        undelivered(home, "s3://nights/rag")
     with s3_server() as buckets:
         buckets.make("nights")
         configure(home, 's3 = "s3://nights/rag"', f's3_endpoint = "{buckets.url}"')
@@ -98,12 +99,12 @@ def test_a_store_that_refuses_and_then_takes_it(home: Home) -> None:
 def test_a_webhook_that_hangs(home: Home) -> None:
     """The night ends with the time it may take; the next call posts it, once."""
     hook = home.env | {"HOOK": ""}
-    configure(
-        home, 'webhook_env = "HOOK"', "delivery_timeout = 2", 'report_url = "https://reports.example.com/{night}"'
-    )
+    posted_to = ('webhook_env = "HOOK"', 'report_url = "https://reports.example.com/{night}"')
+    configure(home, *posted_to, "delivery_timeout = 2")
     with faulty_server(Request.hang) as hanging:
         home.env = hook | {"HOOK": hanging.url + SECRET_PATH}
         undelivered(home, "127.0.0.1")
+    configure(home, *posted_to)
     with faulty_server(lambda request: request.answer(200, b"ok")) as answering:
         home.env = hook | {"HOOK": answering.url + SECRET_PATH}
         assert home.nightly(NIGHTS[-1]).code == 0

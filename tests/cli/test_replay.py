@@ -17,7 +17,7 @@ import pytest
 
 from shadowdiff.cores import usable_cores
 from tests.conftest import MODEL, Cli, clean_environment
-from tests.pace import slow_reranker
+from tests.pace import held, slow_reranker
 
 Environment = dict[str, str]
 Json = dict[str, Any]
@@ -256,12 +256,13 @@ def test_ctrl_c_keeps_what_was_computed_and_resume_ends_alike(cli: Cli, database
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=clean_environment(tmp_path) | database,
+        env=held(clean_environment(tmp_path) | database, tmp_path / "go"),
         cwd=tmp_path,
         preexec_fn=hear_ctrl_c,  # noqa: PLW1509 no threads here
     ) as process:
         stored = wait_for_stored_sessions(cli, database)
         process.send_signal(signal.SIGINT)
+        (tmp_path / "go").touch()
         out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert out == b""

@@ -117,9 +117,9 @@ def test_other_orgs_that_take_too_long_to_look_through(patient: Patient) -> None
     patient.sql("INSERT INTO {s}.doc VALUES (md5('doc13')::uuid, md5('tenant3')::uuid, '', 'slow')")
     patient.sql(
         "CREATE FUNCTION {s}.slowly(tenant uuid) RETURNS boolean LANGUAGE sql COST 1000000 AS $$ "
-        "SELECT CASE WHEN tenant = md5('tenant3')::uuid THEN pg_sleep(3) IS NOT NULL ELSE true END $$"
+        "SELECT CASE WHEN tenant = md5('tenant3')::uuid THEN pg_sleep(60) IS NOT NULL ELSE true END $$"
     )
-    slow = patient.mapped(entries=f"{PARTS['entries']} WHERE {{s}}.slowly(tenant)").limited(statement_timeout=1.0)
+    slow = patient.mapped(entries=f"{PARTS['entries']} WHERE {{s}}.slowly(tenant)").limited(statement_timeout=3.0)
     found = slow.examine()
     assert the_one(found, "leak", WARN).what.startswith("not known: looking for 6 missing entries")
     assert "6 of 600" in the_one(found, "entries in pools", WARN).what

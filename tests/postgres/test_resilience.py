@@ -27,12 +27,14 @@ from tests.cli.test_follow import following
 from tests.cli.test_mapped import configured
 from tests.conftest import Cli, clean_environment, load
 from tests.live import LiveSession
-from tests.pace import slow_reranker
+from tests.pace import held, slow_reranker
 from tests.servers import Bouncer, OwnServer, Standby, bouncer_program, execute, until
 from tests.strangers import fill
 
+SESSIONS = 16
+"""Two windows: while the second is ranked, nothing more is read."""
 REPLAY = (
-    *("replay", "--last", "24", "-A", "bm25", "-B", "slow"),
+    *("replay", "--last", str(SESSIONS), "-A", "bm25", "-B", "slow"),
     *("--latency", "0", "--no-cache", "--format", "json"),
 )
 
@@ -51,13 +53,14 @@ def own_server(tmp_path: Path, sample: Bundle) -> Iterator[OwnServer]:
 
 
 def started(server: OwnServer, directory: Path, retry_for: str) -> subprocess.Popen[bytes]:
-    """A replay under way, with its first batch stored and more to do."""
+    """A replay under way, with its first batch stored, held in its second until `go_on`."""
     directory.mkdir()
     (directory / "shadowdiff.toml").write_text(f'[database]\nretry_for = "{retry_for}"\n', encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-m", "shadowdiff", *REPLAY],
         cwd=directory,
-        env=clean_environment(directory) | slow_reranker(directory / "plugin") | server.environment,
+        env=held(clean_environment(directory) | slow_reranker(directory / "plugin"), directory / "go")
+        | server.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -66,11 +69,16 @@ def started(server: OwnServer, directory: Path, retry_for: str) -> subprocess.Po
 
     def has_begun() -> bool:
         runs = store.newest(1)
-        return bool(runs) and 0 < store.progress(runs[0].run_id)[0] < 24
+        return bool(runs) and 0 < store.progress(runs[0].run_id)[0] < SESSIONS
 
     until("the first batch", has_begun, 120)
     engine.dispose()
     return process
+
+
+def go_on(directory: Path) -> None:
+    """Let the replay in this directory go on."""
+    (directory / "go").touch()
 
 
 def comparable(output: str) -> dict[str, Any]:
@@ -89,6 +97,7 @@ def test_a_server_that_is_killed_and_comes_back_changes_no_result(
     execute(own_server.start(), "TRUNCATE shadowdiff.runs CASCADE")
     process = started(own_server, tmp_path / "here", "60s")
     own_server.kill()
+    go_on(tmp_path / "here")
     assert process.stderr is not None
     noticed = process.stderr.readline().decode()
     own_server.start()
@@ -105,6 +114,7 @@ def test_a_server_that_stays_away_ends_the_run_and_loses_nothing(
     """Exit 3 in time; what was stored is there when the server is, and the run can go on."""
     process = started(own_server, tmp_path / "here", "2s")
     own_server.kill()
+    go_on(tmp_path / "here")
     out, err = process.communicate(timeout=240)
     assert (process.returncode, out) == (3, b"")
     lines = err.decode().splitlines()
@@ -116,11 +126,11 @@ def test_a_server_that_stays_away_ends_the_run_and_loses_nothing(
     own_server.start()
     env = slow_reranker(tmp_path / "plugin") | own_server.environment
     kept = json.loads(cli("show", resumable[1], "--format", "json", env=env).out)
-    assert 0 < len(kept["sessions"]) < 24
+    assert 0 < len(kept["sessions"]) < SESSIONS
     assert kept["status"] == "running"
     resumed = cli("replay", "--resume", resumable[1], *REPLAY[-3:], "--latency", "0", env=env)
     assert resumed.code == 0, resumed.err
-    assert len(json.loads(resumed.out)["sessions"]) == 24
+    assert len(json.loads(resumed.out)["sessions"]) == SESSIONS
 
 
 @pytest.mark.slow

@@ -42,8 +42,10 @@ from shadowdiff.runs import (
     Side,
     SideSummary,
 )
+from shadowdiff.store import holds
 from shadowdiff.store.runs import SESSIONS_PER_READ, CachedScore, RunStore
 from shadowdiff.store.schema import entry_texts
+from tests.servers import until
 
 AT = datetime(2026, 11, 19, 14, 2, 3, 456789, tzinfo=UTC)
 SIDES = (Side("A", "cosine", "cosine", "f" * 64), Side("B", "v3 ★", "onnx:models/日本,max_length=256", "0" * 64, -1.25))
@@ -396,6 +398,30 @@ def test_a_run_that_failed_is_let_go(store: RunStore, empty_engine: Engine) -> N
     assert store.newest(1) == []
     with RunStore(empty_engine).carrying_out("r1"):
         assert store.newest(1) == []
+
+
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+
+
+def test_a_holder_that_is_about_to_end_is_waited_for(
+    store: RunStore, empty_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was killed lets go when the server notices, which may be after the next command has begun."""
+    monkeypatch.setattr(holds, "PATIENCE_SECONDS", 60.0)
+
+    def is_waiting() -> bool:
+        with empty_engine.connect() as connection:
+            return connection.exec_driver_sql(WAITING).first() is not None
+
+    def next_command() -> str:
+        with RunStore(empty_engine).carrying_out("r1"):
+            return "carried out"
+
+    with ThreadPoolExecutor(1) as pool:
+        with store.carrying_out("r1"):
+            following = pool.submit(next_command)
+            until("the next command to wait", lambda: following.done() or is_waiting())
+        assert following.result(60) == "carried out"
 
 
 def test_a_plan_grows_in_the_order_in_which_sessions_come(store: RunStore) -> None:

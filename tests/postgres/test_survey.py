@@ -140,7 +140,7 @@ def test_a_glimpse_that_fails_or_takes_too_long_shows_nothing_and_harms_nothing(
         CREATE VIEW slow_messages AS SELECT 1 AS id, pg_sleep(60)::text AS role;
         CREATE VIEW bad_messages AS SELECT id, (1 / (id - 1))::text AS role FROM messages;""",
     )
-    hurried = source_engine(bare_url, ConnectionLimits(statement_timeout=0.3))
+    hurried = source_engine(bare_url, ConnectionLimits(statement_timeout=3))
     found = seen_as(hurried)
     hurried.dispose()
     assert found.values == {("public", "messages", "role"): frozenset({"user"})}

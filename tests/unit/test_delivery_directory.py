@@ -42,6 +42,9 @@ def write_on():
         number += 1
         deliver_directory(Path(sys.argv[1]), "2026-11-20", report(number))
 
+began = time.monotonic()
+deliver_directory(Path(sys.argv[1]).with_name("measured"), "2026-11-20", report(0))
+print(time.monotonic() - began, flush=True)
 for seconds in sys.stdin:
     pid = os.fork()
     if not pid:
@@ -50,7 +53,7 @@ for seconds in sys.stdin:
     os.kill(pid, signal.SIGKILL)
     print(os.waitpid(pid, 0)[1], flush=True)
 """
-"""Writes again and again, for so many seconds a line, and is killed each time."""
+"""Says how long a report takes; then writes again and again, for so many seconds a line, and is killed each time."""
 AS_NOBODY = """
 import os
 from pathlib import Path
@@ -229,7 +232,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     base.mkdir()
     with killing_writers(base) as kill_after:
         for _ in range(KILLS):
-            kill_after(moments.uniform(0.0, 0.15))
+            kill_after(moments.uniform(0.0, 4.0))
             seen |= names(base)
             found = contents(base / "2026-11-20") if (base / "2026-11-20").exists() else {}
             assert set(found) in (set(), set(NAMES))
@@ -274,15 +277,16 @@ def test_writers_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @contextmanager
 def killing_writers(base: Path) -> Iterator[Callable[[float], None]]:
-    """Starts a writer at each call, and kills it after so many seconds."""
+    """Starts a writer at each call, and kills it after as long as so many reports take here."""
     command = [sys.executable, "-c", WRITING, str(base)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as parent:
         assert parent.stdin
         assert parent.stdout
         to, back = parent.stdin, parent.stdout
+        one = float(back.readline())
 
-        def kill_after(seconds: float) -> None:
-            to.write(f"{seconds}\n")
+        def kill_after(reports: float) -> None:
+            to.write(f"{reports * one}\n")
             to.flush()
             assert int(back.readline()) == signal.SIGKILL
 

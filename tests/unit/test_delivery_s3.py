@@ -12,8 +12,9 @@ import pytest
 from shadowdiff.delivery.s3 import S3Target, deliver_s3
 from shadowdiff.errors import ConfigError, DeliveryError
 from tests.buckets import CREDENTIALS, SECRET, TLS, Buckets, s3_server
+from tests.clocks import long_pauses
 from tests.faults import Request, faulty_server
-from tests.servers import free_port
+from tests.servers import nobody
 
 FILES = {
     "summary.md": "# Nacht 北京\n",
@@ -109,15 +110,18 @@ def test_latest_is_the_newest_night_whatever_comes_last(s3: Buckets, night: Path
     assert json.loads(s3.objects("latest")["latest.json"]["text"])["night"] == "2026-11-19"
 
 
-def test_what_a_store_refuses_is_said_with_what_to_do(s3: Buckets, night: Path, tmp_path: Path) -> None:
+def test_what_a_store_refuses_is_said_with_what_to_do(
+    s3: Buckets, night: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A bucket that is not there, nobody listening, no such profile, no files: where, what, and what to do."""
     host = s3.url.removeprefix("http://")
     said = refused(night, S3Target.parse("s3://nowhere/a", endpoint=s3.url))
     assert said.startswith(f"the report was not uploaded: s3://nowhere/a at {host} answers NoSuchBucket: ")
     assert said.endswith("; make the bucket, or correct s3 in [nightly]")
-    port = free_port()
-    said = refused(night, S3Target.parse("s3://whole", endpoint=f"http://127.0.0.1:{port}"), deadline=1.0)
-    assert f"s3://whole at 127.0.0.1:{port} gives no answer: ConnectError" in said
+    long_pauses(monkeypatch)
+    with nobody() as url:
+        said = refused(night, S3Target.parse("s3://whole", endpoint=url))
+    assert f"s3://whole at {url.removeprefix('http://')} gives no answer: ConnectError" in said
     assert said.endswith("see whether it is up, and reachable from here")
     assert "profile (nobody) could not be found" in refused(
         night, S3Target.parse("s3://whole", endpoint=s3.url, profile="nobody")

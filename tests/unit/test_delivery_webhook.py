@@ -13,8 +13,9 @@ import trustme
 from shadowdiff.delivery.webhook import deliver_webhook, webhook_from
 from shadowdiff.errors import ConfigError, DeliveryError
 from shadowdiff.remote.secrets import Secret
+from tests.clocks import long_pauses
 from tests.faults import Answering, Faulty, Request, faulty_server
-from tests.servers import free_port
+from tests.servers import nobody
 
 PATH = "/services/T0PLANTED/B0PLANTED/hidden7f3a?sig=planted"
 MESSAGE = {"text": "Nacht 北京 & <b>", "blocks": []}
@@ -119,24 +120,31 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        (lambda request: request.hang(), "gave no whole answer in the 0."),
-        (lambda request: request.drip(b"HTTP/1.1 200 OK\r\nx-long: " + b"y" * 10_000, 0.02), "gave no whole answer"),
-        (status(502), "502 Bad Gateway"),
-        (dropped, "gives no answer"),
-    ],
-    ids=["hangs", "drips", "502", "dropped"],
+    "answer",
+    [Request.hang, lambda request: request.drip(b"HTTP/1.1 200 OK\r\nx-long: " + b"y" * 10_000, 0.02)],
+    ids=["hangs", "drips"],
 )
-def test_it_ends_with_the_deadline(answer: Answering, said: str) -> None:
+def test_it_ends_with_the_deadline(answer: Answering) -> None:
     """Whatever the server does, and however long a read may take."""
     with faulty_server(answer) as server:
-        assert said in failing(server, deadline=0.6)
+        assert "gave no whole answer in the 0." in failing(server, deadline=0.6)
 
 
-def test_nobody_listens() -> None:
-    """Tried again, and told."""
-    assert "gives no answer: ConnectError" in failing(Faulty(f"http://127.0.0.1:{free_port()}"), deadline=0.6)
+@pytest.mark.parametrize(
+    ("answer", "said"), [(status(502), "502 Bad Gateway"), (dropped, "gives no answer")], ids=["502", "dropped"]
+)
+def test_what_does_not_pass_is_told(answer: Answering, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the next pause is longer than what is left of the deadline."""
+    long_pauses(monkeypatch)
+    with faulty_server(answer) as server:
+        assert said in failing(server, deadline=30.0)
+
+
+def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told as well."""
+    long_pauses(monkeypatch)
+    with nobody() as url:
+        assert "gives no answer: ConnectError" in failing(Faulty(url), deadline=30.0)
 
 
 def test_a_certificate_that_nobody_vouches_for() -> None:

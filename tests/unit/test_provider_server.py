@@ -19,6 +19,8 @@ from tests.conftest import ROOT
 from tests.providers import KEY, Fault, Faults, ProviderServer
 from tests.providers.forms import FORMS, score
 
+SECONDS = 120
+"""For a call, and for a process to end: the machine may be busy."""
 DOCUMENTS = ["data at rest", "offices", "data"]
 GOOD: dict[str, dict[str, Any]] = {
     "cohere": {"model": "m", "query": "data", "documents": DOCUMENTS, "top_n": 3},
@@ -40,7 +42,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[ProviderServer]:
 def post(server: ProviderServer, body: Any, key: str | None = KEY, path: str | None = None) -> httpx.Response:
     """A call."""
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    return httpx.post(server.url + (path or server.form.paths[0]), json=body, headers=headers, trust_env=False)
+    url = server.url + (path or server.form.paths[0])
+    return httpx.post(url, json=body, headers=headers, trust_env=False, timeout=SECONDS)
 
 
 def results(answer: Any) -> list[dict[str, Any]]:
@@ -146,9 +149,9 @@ def test_as_a_process(tmp_path: Path) -> None:
     with process:
         url = process.stdout.readline().strip()
         headers = {"authorization": "Bearer other"}
-        answer = httpx.post(f"{url}/v2/rerank", json=GOOD["cohere"], headers=headers, trust_env=False)
+        answer = httpx.post(f"{url}/v2/rerank", json=GOOD["cohere"], headers=headers, trust_env=False, timeout=SECONDS)
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "0.05")
-        told = httpx.get(f"{url}/counts", trust_env=False).json()
+        told = httpx.get(f"{url}/counts", trust_env=False, timeout=SECONDS).json()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(SECONDS) == 0
     assert told == json.loads(counts.read_text()) == {"requests": 1, "statuses": {"429": 1}, "answered": []}

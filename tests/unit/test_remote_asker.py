@@ -185,6 +185,8 @@ def test_the_deadline_is_the_turns_not_the_calls() -> None:
     clock.time += 0.9
     with pytest.raises(TransientError, match="deadline"):
         exchange.call(provider)
+    clock.time += 9.0
+    assert exchange.left == 0.0, "people are told how much was left"
     assert exchange.asked == Asked(ANSWERED, attempts=2, seconds=None)
 
 

@@ -12,7 +12,7 @@ from shadowdiff.errors import ConfigError, RefusedError, TransientError
 from shadowdiff.remote.address import checked_address, is_loopback
 from shadowdiff.remote.http import HttpCaller
 from shadowdiff.remote.settings import ProviderSettings
-from tests.faults import faulty_server
+from tests.faults import Request, faulty_server
 
 
 def serving(authority: trustme.CA, *names: str) -> ssl.SSLContext:
@@ -73,8 +73,13 @@ def test_a_server_that_speaks_no_tls_gets_nothing() -> None:
 
 def test_time_limits_hold_over_tls(authority: trustme.CA) -> None:
     """A cut ends a read through TLS as it does in plain."""
-    with faulty_server(lambda request: request.hang(), serving(authority, "127.0.0.1")) as server:
+
+    def answer(request: Request) -> None:
+        request.answer(200) if request.path == "/first" else request.hang()
+
+    with faulty_server(answer, serving(authority, "127.0.0.1")) as server:
         http = HttpCaller(server.url, {}, ProviderSettings(read_timeout=300), name="x")
+        http.post("/first", {})  # the handshake may take its time
         with pytest.raises(TransientError, match="gave no whole answer"):
             http.post("", {}, within=0.3)
         http.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from tests.conftest import ROOT, clean_environment
 from tests.terminals import Terminal, environment_of, python
 
 ECHO = """
-import sys, time
+import fcntl, os, struct, termios, time
 from shadowdiff.terminal_screen import RESIZED, Screen
 print("before")
 with Screen() as screen:
@@ -24,10 +23,15 @@ with Screen() as screen:
         screen.show([f"{size.columns}x{size.lines} keys {' '.join(keys)}", "x" * 300, *map(str, range(100)), "last"])
         key = screen.read()
         if key == "f":
-            time.sleep(float(sys.argv[1]))
+            while len(screen._sent) + struct.unpack("i", fcntl.ioctl(0, termios.FIONREAD, bytes(4)))[0] < 2:
+                time.sleep(0.01)
             screen.forget()
         elif key == "w":
-            time.sleep(60)
+            os.write(1, b"at work")
+            while screen._ended is None:
+                time.sleep(0.01)
+            os.write(1, b"heard")
+            time.sleep(240)
             print('slept')
         elif key == "b":
             raise RuntimeError("a mistake of ours")
@@ -39,9 +43,9 @@ print("after", keys)
 """
 
 
-def started(home: Path, seconds: float = 0.0) -> Terminal:
-    """The script above; what is typed meanwhile is forgotten after `f` and so many seconds."""
-    return Terminal(python("-c", ECHO, str(seconds)), environment_of(clean_environment(home), ROOT), home)
+def started(home: Path) -> Terminal:
+    """The script above; `f` forgets two keys, as soon as they have come."""
+    return Terminal(python("-c", ECHO), environment_of(clean_environment(home), ROOT), home)
 
 
 def test_keys_come_one_by_one_and_the_screen_is_left(tmp_path: Path) -> None:
@@ -69,10 +73,9 @@ def test_a_resized_terminal_is_drawn_again(tmp_path: Path) -> None:
 
 def test_what_was_typed_before_is_forgotten(tmp_path: Path) -> None:
     """By whoever asks for that, and by nobody else."""
-    with started(tmp_path, 1.0) as terminal:
+    with started(tmp_path) as terminal:
         terminal.wait_for("80x24 keys")
         terminal.press("f1")
-        time.sleep(0.2)
         terminal.press("2")
         terminal.wait_for("keys f")
         terminal.press("3")
@@ -99,7 +102,8 @@ def test_a_terminal_that_is_gone_ends_it(tmp_path: Path) -> None:
     """As it ends any command: nobody is asked any more, and no process is left behind."""
     with started(tmp_path) as terminal:
         terminal.wait_for("80x24 keys")
-        terminal.child.close(force=False)
+        terminal.hang_up()
+        terminal.child.wait()
         assert terminal.child.signalstatus == signal.SIGHUP
 
 
@@ -109,7 +113,7 @@ def test_ctrl_z_suspends_and_the_screen_is_taken_again(tmp_path: Path) -> None:
     (tmp_path / "echo.py").write_text(ECHO)
     with Terminal(["bash", "--norc", "-i"], environment, tmp_path) as terminal:
         terminal.wait_for("ready>")
-        terminal.press(f"{sys.executable} echo.py 0\r")
+        terminal.press(f"{sys.executable} echo.py\r")
         terminal.wait_for("80x24 keys")
         terminal.press("1")
         terminal.wait_for("80x24 keys 1")
@@ -129,10 +133,9 @@ def test_ctrl_c_waits_for_what_is_under_way_and_a_second_does_not(tmp_path: Path
     with started(tmp_path) as terminal:
         terminal.wait_for("80x24 keys")
         terminal.press("w")
-        time.sleep(0.5)
+        terminal.wait_for("at work")
         terminal.press("\x03")
-        time.sleep(0.5)
-        assert terminal.child.isalive()
+        terminal.wait_for("heard")
         terminal.press("\x03")
         terminal.wait()
         assert terminal.is_restored()
