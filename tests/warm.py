@@ -40,6 +40,9 @@ class WarmPython:
     """The forking process, and how to ask it for another."""
 
     def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
         self._ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -48,19 +51,30 @@ class WarmPython:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 cwd=Path(__file__).parent.parent,
+                start_new_session=True,
             )
 
     def run(self, arguments: list[str], env: Mapping[str, str], cwd: Path, timeout: float) -> tuple[int, bytes, bytes]:
-        """Exit code (negative: the signal), stdout and stderr of one command. Raises TimeoutError."""
+        """Exit code (negative: the signal), stdout and stderr of one command. Raises TimeoutError, having killed it."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             asked = json.dumps([arguments, dict(env), str(cwd)]).encode()
             self._ours.settimeout(timeout)
             socket.send_fds(self._ours, [len(asked).to_bytes(8, "big")], [out.fileno(), err.fileno()])
             self._ours.sendall(asked)
-            code = int(self._ours.recv(16))
+            code = self._exit_code()
             out.seek(0)
             err.seek(0)
             return code, out.read(), err.read()
+
+    def _exit_code(self) -> int:
+        try:
+            return int(self._ours.recv(16))
+        except TimeoutError:
+            # The next command would be told this one's exit code, and so on: one failure would be hundreds.
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self.stop()
+            self._start()
+            raise
 
     def stop(self) -> None:
         """End it by ending its input."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from shadowdiff.errors import RerankerError
+from shadowdiff.protocols import PairScores, ScoreRequest
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.rerankers.registry import build
 from shadowdiff.rerankers.remote_side import RemoteSide
 from shadowdiff.rerankers.spec import parse
+from shadowdiff.testing import REQUEST
 from tests.providers.server import KEY
 
 KEYS = {"COHERE_API_KEY": KEY, "JINA_API_KEY": KEY, "VOYAGE_API_KEY": KEY, "OWN_KEY": KEY}
 """Environment in which every kind finds its key."""
+PATIENT = ProviderSettings(retries=3)
+ONCE = ProviderSettings(retries=0)
+Make = Callable[..., RemoteSide]
+"""Of a kind, a URL, settings and further options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +54,17 @@ KINDS: Mapping[str, Kind] = {
     "http-infinity": Kind("infinity", "http:URL,model=m,form=jina"),
     "http-tei": Kind("tei", "http:URL,form=tei"),
 }
+
+
+def scores_of(side: RemoteSide, request: ScoreRequest = REQUEST) -> tuple[float, ...]:
+    """Of a request that must be answered."""
+    found = side.ask(request).found
+    assert isinstance(found, PairScores), found
+    return found.scores
+
+
+def failure_of(side: RemoteSide, request: ScoreRequest = REQUEST) -> RerankerError:
+    """Of a request that must fail."""
+    found = side.ask(request).found
+    assert isinstance(found, RerankerError), found
+    return found
