@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 UNLIMITED_IDLENESS = text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
-LOCK_NOT_AVAILABLE = "55P03"
-"""Its SQLSTATE."""
+WAITED_IN_VAIN = ("55P03", "57014")
+"""SQLSTATEs: the lock was not to be had in time; or in the time of a statement, where somebody gave that less."""
 PATIENCE_SECONDS = 2.0
 """A holder that was killed, or cut off, is gone before the server has noticed and let go."""
 PATIENCE = text("SELECT set_config('lock_timeout', :patience, true)")
@@ -61,7 +61,8 @@ class Hold:
         try:
             self._connection.execute(select(func.pg_advisory_xact_lock(lock)))
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+            self._let_go()
+            if getattr(error.orig, "sqlstate", None) in WAITED_IN_VAIN:
                 raise HeldError(self._refusal) from None
             raise
 
