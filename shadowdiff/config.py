@@ -26,6 +26,7 @@ PATTERN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 Kind = Literal[
     "text",
+    "name",
     "texts",
     "text or texts",
     "flag",
@@ -69,7 +70,8 @@ KNOWN_KEYS: Mapping[str, Mapping[str, Kind]] = {
     },
     "replay": {"baseline": "text", "others": "texts", "production": "text"},
     "nightly": {
-        **dict.fromkeys(("name", "baseline", "directory", "s3", "s3_endpoint", "s3_region", "s3_profile"), "text"),
+        **dict.fromkeys(("name", "directory"), "name"),
+        **dict.fromkeys(("baseline", "s3", "s3_endpoint", "s3_region", "s3_profile"), "text"),
         **dict.fromkeys(("webhook_env", "report_url"), "text"),
         "pool_from": "pools",
         **dict.fromkeys(("others", "orgs"), "texts"),
@@ -350,6 +352,7 @@ EXPECTED: Mapping[Kind, str] = {
     "table": "a table of strings",
     "count": "a whole number, 0 or more",
     "some": "a whole number, 1 or more",
+    "name": "a string that is not empty",
     "number": "a number, 0 or more",
     "share": "a number from 0 to 1",
     "numbers": "a table of numbers",
@@ -363,6 +366,7 @@ def _fits(expected: Kind, value: Any) -> bool:
 
 
 ALIKE: Mapping[Kind, tuple[type, ...]] = {
+    "name": (str,),
     "strict": (str,),
     "pools": (str,),
     "some": (int, float),
@@ -391,6 +395,7 @@ def _is_duration(value: Any) -> bool:
 
 FITS: Mapping[Kind, Callable[[Any], bool]] = {
     "text": lambda value: isinstance(value, str),
+    "name": lambda value: isinstance(value, str) and bool(value.strip()),
     "texts": _are_texts,
     "text or texts": lambda value: isinstance(value, str) or _are_texts(value),
     "flag": lambda value: isinstance(value, bool),

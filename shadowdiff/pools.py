@@ -15,6 +15,9 @@ from shadowdiff.runs import RunConfig
 
 ENTRIES_KEPT = 100_000
 """Over all orgs whose BM25 index is kept; about a kilobyte each."""
+NO_EMBEDDING = (
+    "no embedding is stored for this turn or its org's entries; load with --embedder, or map embeddings in [source]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,5 +164,5 @@ def _recorded_text(org_id: str, item: RecordedEntry) -> Entry | None:
 
 def _retrieved(origin: PoolOrigin, items: Sequence[RecordedEntry] | None) -> _Choice:
     if not items:
-        return _Choice(origin, (), "no embedding is stored for this turn or its org's entries; load with --embedder")
+        return _Choice(origin, (), NO_EMBEDDING)
     return _Choice(origin, tuple(items))

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shadowdiff.checks.checkup import Checkup
-from shadowdiff.findings import Finding, fail, ok
+from shadowdiff.findings import Finding, fail, ok, warn
+from shadowdiff.nightly.settings import NightlySettings
 from shadowdiff.nightly.targets import check_targets
+from shadowdiff.replay.latency import TURNS_FOR_P95, TURNS_FOR_P99
+
+if TYPE_CHECKING:
+    from shadowdiff.gates.rules import Rule
+
+TIMED = {"latency_p50_seconds": 1, "latency_p95_seconds": TURNS_FOR_P95, "latency_p99_seconds": TURNS_FOR_P99}
+"""Turns that a percentile takes, by figure."""
 
 
 def gate(checkup: Checkup) -> Iterator[Finding]:
@@ -24,6 +33,21 @@ def gate(checkup: Checkup) -> Iterator[Finding]:
             check_sides(rules, string.ascii_uppercase[: 1 + len(others)])
         plural = "" if len(rules) == 1 else "s"
         yield ok("gate", f"{len(rules)} rule{plural}, judged by {settings.gate.strict.value}")
+        if settings.nightly != NightlySettings():
+            yield from _timed_too_seldom(rules, settings.nightly.latency)
+
+
+def _timed_too_seldom(rules: Sequence[Rule], turns: int) -> Iterator[Finding]:
+    """Rules over a latency that so few timed turns do not give: a night would cross them, whatever it measured."""
+    for rule in rules:
+        least = TIMED.get(rule.figure.name, 0)
+        if turns < least:
+            told = (
+                f"{rule.text!r} takes {least} timed turns, and [nightly] latency is {turns}; it is crossed every night"
+            )
+            yield warn(
+                "gate", f"{told} but for a side that asks a provider", f"set [nightly] latency = {least} or more"
+            )
 
 
 def reports(checkup: Checkup) -> Iterator[Finding]:

@@ -29,7 +29,8 @@ class Cosine:
         """Cosines in double precision, each row by itself; 0.0 where a vector is zero."""
         if turn.vectors is None:
             raise PlainRerankerError(
-                "an embedding of this turn or of an entry in its pool is missing; load with --embedder"
+                "an embedding of this turn or of an entry in its pool is missing; load with --embedder, or map "
+                "embeddings in [source]"
             )
         query = turn.vectors.query.astype(np.float64)
         entries = turn.vectors.entries.astype(np.float64)

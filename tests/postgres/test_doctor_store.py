@@ -165,3 +165,12 @@ def test_nights_that_cannot_be_as_configured(patient: Patient, tmp_path: Path) -
     assert found["deliveries"][0].status is FAIL
     gated = patient.configured(others=("bm25",), gate=GateSettings(("mean_overlap.D >= 0.5",))).examine()
     assert "D" in the_one(gated, "gate", FAIL).what
+
+
+@pytest.mark.parametrize(("latency", "warned"), [(20, 0), (19, 1), (0, 2)])
+def test_a_rule_over_a_latency_that_no_night_measures(patient: Patient, latency: int, warned: int) -> None:
+    """It would be crossed every night, whatever was measured."""
+    rules = GateSettings(("p95_seconds.B <= 0.4", "p50_seconds.B <= 0.2", "mean_overlap.B >= 0.5"))
+    found = nightly(patient.configured(others=("bm25",), gate=rules), name="v4", latency=latency).examine()["gate"]
+    assert [finding.status for finding in found] == [OK] + [WARN] * warned
+    assert all("latency = " in finding.do for finding in found[1:])

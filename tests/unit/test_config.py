@@ -167,6 +167,9 @@ def test_a_named_file_must_exist(here: Path) -> None:
         pytest.param("[rerankers]\nv3 = true\n", "[rerankers] v3 must be a string, not true or false", id="bool"),
         pytest.param("[prices.x]\nrequest = nan\n", "[prices.x] request has a value that cannot be used", id="price"),
         pytest.param("[providers.tei]\nretries = inf\n", "retries has a value that cannot be used", id="retries"),
+        pytest.param(
+            "[nightly]\nname = ' '\n", "name must be a string that is not empty, not another string", id="name"
+        ),
         pytest.param("[nightly]\ntop_k = 0\n", "top_k must be a whole number, 1 or more, not another", id="top-0"),
         pytest.param("[nightly]\nsample = 0\n", "sample must be a whole number, 1 or more, not", id="sample-0"),
         pytest.param("[nightly]\npool = 0\n", "pool must be a whole number, 1 or more, not", id="pool-0"),
