@@ -21,6 +21,6 @@ def command(invocation: Invocation, limit: int, kind: str) -> None:
     """List stored runs, newest first."""
     from shadowdiff.render.listing import runs_json, runs_table
 
-    found = invocation.store.newest(limit)
+    found = invocation.store.as_they_are(invocation.store.newest(limit))
     with opened(None) as out:
         out.write(runs_json(found) if kind == "json" else runs_table(found, width_of(out)))

@@ -12,6 +12,8 @@ from shadowdiff.database import database_errors
 from shadowdiff.errors import HeldError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection, Engine
 
 UNLIMITED_IDLENESS = text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
@@ -20,6 +22,18 @@ WAITED_IN_VAIN = ("55P03", "57014")
 PATIENCE_SECONDS = 2.0
 """A holder that was killed, or cut off, is gone before the server has noticed and let go."""
 PATIENCE = text("SELECT set_config('lock_timeout', :patience, true)")
+
+HELD = text(
+    """
+    SELECT what FROM unnest(CAST(:whats AS text[])) AS what
+     WHERE EXISTS (
+        SELECT FROM pg_locks
+         WHERE locktype = 'advisory' AND granted AND objsubid = 1
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND (classid::bigint << 32 | objid::bigint) = hashtextextended('shadowdiff ' || what, 0))
+    """
+)
+"""An advisory lock's key stands in pg_locks in two halves."""
 
 
 class Hold:
@@ -71,3 +85,13 @@ class Hold:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+def hold_of(run_id: str) -> str:
+    """The name of the hold of whoever carries out a run."""
+    return f"run {run_id}"
+
+
+def held_now(connection: Connection, whats: Sequence[str]) -> set[str]:
+    """Of these names of holds, those that somebody has; nobody waits for it."""
+    return set(connection.scalars(HELD, {"whats": list(whats)}))

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import REGCLASS
 
 from shadowdiff.errors import ConfigError, HeldError
 from shadowdiff.runs import Run, RunHeld
+from shadowdiff.store.holds import hold_of
 from shadowdiff.store.runs import RunStore
 from shadowdiff.store.schema import (
     asks,
@@ -82,7 +83,7 @@ class OldRuns:
         """Remove a run, some sessions at a time; None where it may not go any more, or is being carried out."""
         removed = Removed()
         try:
-            with self._store.held(f"run {run_id}", f"run {run_id} is being carried out"):
+            with self._store.held(hold_of(run_id), f"run {run_id} is being carried out"):
                 while True:
                     work = partial(self._remove_some, run_id=run_id)
                     gone = self._store.transaction("pruning runs", work)

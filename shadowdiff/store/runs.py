@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +19,7 @@ from shadowdiff.retry import Retries
 from shadowdiff.runs import Run, RunStatus, RunSummary, Side
 from shadowdiff.store import rows
 from shadowdiff.store.codec import decode_config, decode_summary, encode
-from shadowdiff.store.holds import Hold
+from shadowdiff.store.holds import Hold, held_now, hold_of
 from shadowdiff.store.schema import (
     asks,
     entry_texts,
@@ -292,13 +292,25 @@ class RunStore:
         connection is lost, the next write takes it again, or fails.
         """
         with self.held(
-            f"run {run_id}", f"run {run_id} is being carried out by another command; wait for it, or stop it"
+            hold_of(run_id), f"run {run_id} is being carried out by another command; wait for it, or stop it"
         ) as hold:
             self._hold = hold
             try:
                 yield
             finally:
                 self._hold = None
+
+    def as_they_are(self, runs: Sequence[Run]) -> list[Run]:
+        """The runs, those that nobody carries out any more as interrupted: who is killed cannot say so."""
+        running = [hold_of(run.run_id) for run in runs if run.status is RunStatus.RUNNING]
+        if not running:
+            return list(runs)
+        held = self.transaction("reading who carries out runs", lambda connection: held_now(connection, running))
+        ended = {RunStatus.RUNNING: RunStatus.INTERRUPTED}
+        return [
+            run if hold_of(run.run_id) in held else replace(run, status=ended.get(run.status, run.status))
+            for run in runs
+        ]
 
     def held(self, what: str, refusal: str) -> Hold:
         """A hold on anything by its name, let go with its holder; entering raises HeldError where it is taken."""

@@ -191,6 +191,17 @@ def test_a_run_comes_back_with_every_field(
     assert store.newest(1) == [expected]
 
 
+def test_a_run_whose_process_was_killed_is_interrupted(store: RunStore) -> None:
+    """Who is killed cannot say so; who is still at it, and what is done, is as it says."""
+    store.create(RUN, ["s1"])
+    assert store.as_they_are([RUN]) == [replace(RUN, status=RunStatus.INTERRUPTED)]
+    with store.carrying_out(RUN.run_id):
+        assert store.as_they_are([RUN]) == [RUN]
+    done = replace(RUN, status=RunStatus.DONE)
+    assert store.as_they_are([done, RUN]) == [done, replace(RUN, status=RunStatus.INTERRUPTED)]
+    assert store.as_they_are([]) == []
+
+
 def test_a_replayed_session_comes_back_with_every_field(store: RunStore) -> None:
     """Texts, pools, rankings with and without scores, failures, counts, the noise pass, and a turn without pool."""
     store.create(RUN, [FULL.session.session_id])
