@@ -42,7 +42,8 @@ def command(invocation: Invocation, /, run: str, session_ids: tuple[str, ...], *
     from shadowdiff.store.prune import sessions_gone
 
     output, gate = taken(options), asked_gate(invocation, options)
-    found = summed(invocation.store.get(run), invocation.store)
+    (named,) = invocation.store.as_they_are([invocation.store.get(run)])
+    found = summed(named, invocation.store)
     if gone := sessions_gone(found, invocation.store):
         diagnostics.warning(
             f"{gone:,} of the sessions of run {found.run_id} were pruned and are not shown; the summary counts them all"

@@ -50,7 +50,7 @@ def test_two_hundred_turns_on_a_bad_day(cli: Cli, database: Environment, tmp_pat
     """30% throttled, 5% HTTP 500, 1% hanging, eight at a time: every turn is paid for once; then no call at all."""
     faults = Faults(throttled=0.15, throttled_silently=0.15, broken=0.05, hangs=0.01, seed=SEED)
     with ProviderServer("cohere", faults) as server:
-        configure(tmp_path, provider(server.url, read_timeout="10s", concurrency=8, retries=12))
+        configure(tmp_path, provider(server.url, read_timeout="5s", concurrency=8, retries=12))
         arguments = ("--last", "55", "--pool", "5", "-A", "bm25", "-B", MODEL)
         first = replayed(cli, database, *arguments)
         summary = first["summary"]

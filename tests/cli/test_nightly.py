@@ -192,7 +192,7 @@ def test_a_night_whose_side_has_changed_begins_anew(home: Home, tmp_path: Path) 
     assert "cannot be gone on with: side B" in begun.err
     assert "tonight replays its sessions" in begun.err
     runs = json.loads(home.cli("runs", "--format", "json", env=home.env).out)
-    assert [run["status"] for run in runs] == ["done", "running"]
+    assert [run["status"] for run in runs] == ["done", "interrupted"]
     assert home.run("2026-11-22")["run_id"] == runs[0]["run_id"]
     assert home.run("2026-11-22")["config"]["window"]["since"] == "2026-11-14T02:30:00+00:00", "as of the night before"
 

@@ -127,7 +127,7 @@ def test_a_server_that_stays_away_ends_the_run_and_loses_nothing(
     env = slow_reranker(tmp_path / "plugin") | own_server.environment
     kept = json.loads(cli("show", resumable[1], "--format", "json", env=env).out)
     assert 0 < len(kept["sessions"]) < SESSIONS
-    assert kept["status"] == "running"
+    assert kept["status"] == "interrupted"
     resumed = cli("replay", "--resume", resumable[1], *REPLAY[-3:], "--latency", "0", env=env)
     assert resumed.code == 0, resumed.err
     assert len(json.loads(resumed.out)["sessions"]) == SESSIONS
