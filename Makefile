@@ -22,7 +22,7 @@ check-imports: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # `make bench ONLY="scoring latency"` runs some of them.
 bench: $(BENCH)/.installed
