@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import tomllib
@@ -14,7 +13,8 @@ from typing import Any, Literal
 from shadowdiff.durations import seconds
 from shadowdiff.errors import ConfigError
 from shadowdiff.nightly.settings import GateSettings, NightlySettings, Strict, gate_settings, nightly_settings
-from shadowdiff.remote.configured import prices, provider_settings
+from shadowdiff.records import POOLS_TO_ASK_FOR
+from shadowdiff.remote.configured import is_number, prices, provider_settings
 from shadowdiff.remote.settings import ProviderSettings
 from shadowdiff.runs import Price
 
@@ -357,7 +357,7 @@ EXPECTED: Mapping[Kind, str] = {
     "share": "a number from 0 to 1",
     "numbers": "a table of numbers",
     "strict": " or ".join(repr(item.value) for item in Strict),
-    "pools": "'recorded', 'cosine', 'bm25' or 'hybrid'",
+    "pools": " or ".join([", ".join(map(repr, POOLS_TO_ASK_FOR[:-1])), repr(POOLS_TO_ASK_FOR[-1])]),
 }
 
 
@@ -384,12 +384,12 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_whole(value: Any, least: int) -> bool:
+    return is_number(value) and value == int(value) and value >= least
 
 
 def _is_duration(value: Any) -> bool:
-    length = seconds(value) if isinstance(value, str) or _is_number(value) else None
+    length = seconds(value) if isinstance(value, str) or is_number(value) else None
     return length is not None and length <= LONGEST_SECONDS
 
 
@@ -401,12 +401,12 @@ FITS: Mapping[Kind, Callable[[Any], bool]] = {
     "flag": lambda value: isinstance(value, bool),
     "duration": _is_duration,
     "table": lambda value: isinstance(value, dict) and all(isinstance(item, str) for item in value.values()),
-    "count": lambda value: _is_number(value) and value == int(value) and value >= 0,
-    "some": lambda value: _is_number(value) and value == int(value) and value >= 1,
-    "number": lambda value: _is_number(value) and value >= 0,
-    "share": lambda value: _is_number(value) and 0 <= value <= 1,
-    "numbers": lambda value: isinstance(value, dict) and all(map(_is_number, value.values())),
-    "pools": lambda value: value in ("recorded", "cosine", "bm25", "hybrid"),
+    "count": lambda value: _is_whole(value, 0),
+    "some": lambda value: _is_whole(value, 1),
+    "number": lambda value: is_number(value) and value >= 0,
+    "share": lambda value: is_number(value) and 0 <= value <= 1,
+    "numbers": lambda value: isinstance(value, dict) and all(map(is_number, value.values())),
+    "pools": lambda value: value in POOLS_TO_ASK_FOR,
     "strict": lambda value: isinstance(value, str) and value in set(Strict),
 }
 

@@ -182,7 +182,7 @@ def _is_postgres(pid: str, directory: Path) -> bool:
 
 def _is_alive(directory: Path) -> bool:
     lines = _pid_file_lines(directory)
-    return lines is not None and bool(lines) and _is_postgres(lines[0], directory)
+    return _is_postgres(lines[0], directory) if lines else False
 
 
 def _clear_stale_pid(directory: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
@@ -67,8 +67,10 @@ class Plugins:
             raise ConfigError(f"{text} of {provider_of(point)} cannot be built: {reason_of(error)}") from error
 
 
-def unknown_schemes(names: Iterable[str], *kinds: Plugins) -> Iterator[tuple[str, str]]:
+def unknown_schemes(names: Collection[str], *kinds: Plugins) -> Iterator[tuple[str, str]]:
     """Of the names, those that are a scheme of none of these kinds; each with what it says and what may be meant."""
+    if not names:
+        return
     known = sorted({scheme for each in kinds for scheme in each.by_scheme()})
     nouns = " or ".join(each.noun for each in kinds)
     for name in sorted(set(names) - set(known)):

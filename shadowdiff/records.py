@@ -153,6 +153,10 @@ class PoolOrigin(StrEnum):
     """No recorded pool, and every side lists entries: the union of what they list."""
 
 
+POOLS_TO_ASK_FOR = tuple(origin.value for origin in PoolOrigin if origin is not PoolOrigin.UNION)
+"""What `--pool-from` and `[nightly] pool_from` may say."""
+
+
 @dataclass(frozen=True, slots=True)
 class PoolEntry:
     """An entry in a pool, with its retrieval rank and, where there was one, retrieval score."""

@@ -178,6 +178,7 @@ def _label(
     """Let the author label, and say what was not stored. Raises StoreError where something was not."""
     from shadowdiff import diagnostics
     from shadowdiff.labelling.terminal import LabelFlow
+    from shadowdiff.render.sessions import counted
     from shadowdiff.terminal_screen import Screen
 
     sitting = _sitting(invocation, run, turns, author, is_unlabelled=options["unlabelled"])
@@ -190,7 +191,7 @@ def _label(
         with diagnostics.passed_to(said.append), Screen() as screen:
             flow.run(screen)
     except (KeyboardInterrupt, EOFError):
-        now = f"{sitting.labelled_now:,} label{'' if sitting.labelled_now == 1 else 's'}"
+        now = counted(sitting.labelled_now, "label")
         diagnostics.note(f"stored: {now} of this sitting; {sitting.done:,} of {sitting.total:,} entries have one")
         raise
     finally:

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from shadowdiff.records import POOLS_TO_ASK_FOR
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 OPTIONS = (
@@ -16,7 +18,7 @@ OPTIONS = (
     ),
     click.option(
         "--pool-from",
-        type=click.Choice(("recorded", "cosine", "bm25", "hybrid")),
+        type=click.Choice(POOLS_TO_ASK_FOR),
         default="recorded",
         show_default=True,
         help="What production recorded, or retrieve anew.",

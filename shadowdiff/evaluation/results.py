@@ -177,6 +177,11 @@ class Evaluation:
         return len(self.session_turns)
 
     @property
+    def is_nothing_relevant(self) -> bool:
+        """Whether no turn that counts has a relevant entry."""
+        return self.irrelevant_turns == self.turns
+
+    @property
     def headline(self) -> MeasureResult:
         """The measure that segments and the sentence at the end are about."""
         return self.measures[0]

@@ -75,7 +75,7 @@ def _marked(segment: Segment, whole: Mapping[str, Estimate]) -> Segment:
     worse = tuple(
         label
         for label, found in segment.differences.items()
-        if found.high is not None and found.high < 0 and not _is_shown_worse(whole[label])
+        if _is_shown_worse(found) and not _is_shown_worse(whole[label])
     )
     return replace(segment, worse=worse)
 

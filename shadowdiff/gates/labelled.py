@@ -131,7 +131,7 @@ def _unknown(rule: LabelRule, evaluation: Evaluation, strict: Strict, bound: flo
     """
     if not evaluation.pooled_labels:
         return NOTHING_POOLED
-    if _needs_relevant(rule.term.measure.kind, evaluation) and evaluation.irrelevant_turns == evaluation.turns:
+    if _needs_relevant(rule.term.measure.kind, evaluation) and evaluation.is_nothing_relevant:
         return NOTHING_RELEVANT.format(least=evaluation.min_grade)
     return NOTHING_SHOWN if rule.against and strict is Strict.BOUND and bound is None else ""
 

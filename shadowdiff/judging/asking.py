@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -14,6 +13,7 @@ from shadowdiff.judging.protocol import BackError, Judge, Judged, StoppedError
 from shadowdiff.plugins import reason_of
 from shadowdiff.records import Usage
 from shadowdiff.remote.budget import UNLIMITED, Budget
+from shadowdiff.remote.texts import NOT_AGAIN, without_attempts
 from shadowdiff.store.verdicts import Verdicts
 from shadowdiff.verdicts import Abstention, Choice, Opinion, Verdict
 
@@ -22,8 +22,6 @@ JUDGE = "judge"
 UNAFFORDABLE = "was not asked: that would go beyond --max-usd"
 UNASKED = "was not asked: it was stopped before"
 SECONDS_PER_GLANCE = 0.1
-HOW_OFTEN = re.compile(r"(?: \(\d+ attempts? in [^)]*\)|; not asked again)$")
-"""What an Asker says of its attempts: the same reason would be another one each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +196,7 @@ class Asking:
         if ask.key not in found.verdicts:
             found.calls += bool(judged.asked.attempts) or not isinstance(judged.found, RerankerError)
         if isinstance(judged.found, RerankerError):
-            found.failures[ask.key] = HOW_OFTEN.sub("", str(judged.found))
+            found.failures[ask.key] = without_attempts(str(judged.found)).removesuffix(NOT_AGAIN)
             return
         sides = (self.baseline, ask.comparison.other)
         first, second = sides if ask.a_first else sides[::-1]

@@ -46,7 +46,7 @@ def instruction_in(text: str) -> str | None:
     Read as a person would see it: full-width and other compatibility letters are the plain ones, and what is not seen
     does not part a word. The quote is of the text so read, but for what is hidden.
     """
-    read = _UNSEEN.sub("", text if text.isascii() else unicodedata.normalize("NFKC", text))
+    read = text if text.isascii() else _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
     found = _HIDDEN.search(read) or _ANYWHERE.search(read) or _worded(read)
     if found is None:
         return None

@@ -17,6 +17,11 @@ def _ordered(*parts: str) -> str:
     return _SPAN.join(rf"\b(?:{part})\b" for part in parts)
 
 
+def _romance(ignore: str, every: str, orders: str, previous: str, prefer: str, listed: str) -> tuple[str, ...]:
+    """Ignore the orders before, ignore all orders, prefer this list: with adjectives behind their nouns."""
+    return _ordered(ignore, orders, previous), _ordered(ignore, every, orders), _ordered(prefer, listed)
+
+
 class Wording(NamedTuple):
     """How one language, or a family of scripts, says it."""
 
@@ -70,45 +75,49 @@ OTHERS = (
     # French
     Wording(
         ("instruction", "consigne", "liste"),
-        (
-            _ordered(_FRENCH_IGNORE, r"instructions?|consignes?", r"précédent\w*|antérieur\w*|ci-dessus"),
-            _ordered(_FRENCH_IGNORE, r"tou(?:te)?s", r"instructions?|consignes?"),
-            _ordered(
-                r"préfère[rz]?|préférez|choisi[rs]|choisissez",
-                r"(?:cette|la première|la deuxième|la seconde) liste|liste [12]",
-            ),
+        _romance(
+            _FRENCH_IGNORE,
+            r"tou(?:te)?s",
+            r"instructions?|consignes?",
+            r"précédent\w*|antérieur\w*|ci-dessus",
+            r"préfère[rz]?|préférez|choisi[rs]|choisissez",
+            r"(?:cette|la première|la deuxième|la seconde) liste|liste [12]",
         ),
     ),
     # Spanish
     Wording(
         ("instruccion", "indicacion", "lista"),
-        (
-            _ordered(_SPANISH_IGNORE, r"instrucciones|indicaciones", r"anteriores|previas"),
-            _ordered(_SPANISH_IGNORE, r"todas", r"instrucciones|indicaciones"),
-            _ordered(
-                r"prefier[aeo]|elij[ae]|elige|escog[ei]|escoja|seleccion[ae]",
-                r"(?:esta|la primera|la segunda) lista|lista [12]",
-            ),
+        _romance(
+            _SPANISH_IGNORE,
+            r"todas",
+            r"instrucciones|indicaciones",
+            r"anteriores|previas",
+            r"prefier[aeo]|elij[ae]|elige|escog[ei]|escoja|seleccion[ae]",
+            r"(?:esta|la primera|la segunda) lista|lista [12]",
         ),
     ),
     # Portuguese
     Wording(
         ("instruções", "orientações", "lista"),
-        (
-            _ordered(_PORTUGUESE_IGNORE, r"instruções|orientações", r"anteriores|prévias"),
-            _ordered(_PORTUGUESE_IGNORE, r"todas", r"instruções|orientações"),
-            _ordered(r"prefira|escolha|selecione", r"(?:esta|a primeira|a segunda) lista|lista [12]"),
+        _romance(
+            _PORTUGUESE_IGNORE,
+            r"todas",
+            r"instruções|orientações",
+            r"anteriores|prévias",
+            r"prefira|escolha|selecione",
+            r"(?:esta|a primeira|a segunda) lista|lista [12]",
         ),
     ),
     # Italian
     Wording(
         ("istruzion", "indicazion", "lista"),
-        (
-            _ordered(_ITALIAN_IGNORE, r"istruzioni|indicazioni", r"precedenti|sopra"),
-            _ordered(_ITALIAN_IGNORE, r"tutte", r"istruzioni|indicazioni"),
-            _ordered(
-                r"preferisci|preferisca|scegli|scelga|seleziona", r"(?:questa|la prima|la seconda) lista|lista [12]"
-            ),
+        _romance(
+            _ITALIAN_IGNORE,
+            r"tutte",
+            r"istruzioni|indicazioni",
+            r"precedenti|sopra",
+            r"preferisci|preferisca|scegli|scelga|seleziona",
+            r"(?:questa|la prima|la seconda) lista|lista [12]",
         ),
     ),
     # Dutch

@@ -27,6 +27,7 @@ from shadowdiff.records import Asked, Usage
 from shadowdiff.remote.clock import REAL, Clock
 from shadowdiff.remote.pacing import Limits, TooLateError, limits_of
 from shadowdiff.remote.settings import ProviderSettings
+from shadowdiff.remote.texts import NOT_AGAIN
 
 T = TypeVar("T")
 W = TypeVar("W")
@@ -103,8 +104,7 @@ class Asker:
             said = f"{self.provider} is asked nothing more: this side was stopped"
             raise RemoteError(said, said)
         if self._refusal is not None:
-            told = "; not asked again"
-            raise RefusedError(f"{self._refusal}{told}", f"{self._refusal.textless}{told}")
+            raise RefusedError(f"{self._refusal}{NOT_AGAIN}", f"{self._refusal.textless}{NOT_AGAIN}")
 
     def pause(self, seconds: float) -> None:
         """Let the time pass. Raises as `check` does, as soon as there is a reason to."""

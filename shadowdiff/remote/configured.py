@@ -24,8 +24,8 @@ def provider_settings(path: Path, section: Any, seconds: Callable[[Any], float |
     readers: dict[str, Reader] = {
         "url": _text,
         "connect_timeout": lambda value: _above_zero(seconds(value)) if isinstance(value, int | float | str) else None,
-        "retries": lambda value: value if _is_number(value) and value == int(value) and value >= 0 else None,
-        "concurrency": lambda value: value if _is_number(value) and value == int(value) and value >= 1 else None,
+        "retries": lambda value: value if is_number(value) and value == int(value) and value >= 0 else None,
+        "concurrency": lambda value: value if is_number(value) and value == int(value) and value >= 1 else None,
         "requests_per_minute": _above_zero,
         "tokens_per_minute": _above_zero,
         "allow_plain_http": lambda value: value if isinstance(value, bool) else None,
@@ -69,16 +69,17 @@ def _read(path: Path, name: str, table: Mapping[str, Any], readers: Mapping[str,
     return found
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether it is one that can be compared with: not nan, not inf, and not true or false."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _above_zero(value: Any) -> float | None:
-    return value if _is_number(value) and value > 0 else None
+    return value if is_number(value) and value > 0 else None
 
 
 def _not_negative(value: Any) -> float | None:
-    return value if _is_number(value) and value >= 0 else None
+    return value if is_number(value) and value >= 0 else None
 
 
 def _text(value: Any) -> str | None:

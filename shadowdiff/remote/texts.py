@@ -9,6 +9,10 @@ from typing import Any
 from shadowdiff.remote.secrets import scrub
 
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+ATTEMPTS = re.compile(r" \(\d+ attempts? in [\d,.]+ s\b[^()]*\)")
+"""As an Asker ends an error that it tried again."""
+NOT_AGAIN = "; not asked again"
+"""As it ends the reason that a side was stopped for, of every later question."""
 MOST_QUOTED = 200
 FIELDS = ("message", "error", "detail", "msg", "Message")
 """Where providers say what went wrong; each may hold the text, or something that holds it."""
@@ -53,3 +57,8 @@ def _said(value: Any) -> str | None:
     if isinstance(value, dict):
         return next((said for name in FIELDS if (said := _said(value.get(name)))), None)
     return None
+
+
+def without_attempts(reason: str) -> str:
+    """A reason without how often and how long a provider was asked, which makes it another one each time."""
+    return ATTEMPTS.sub("", reason)

@@ -189,7 +189,7 @@ def warnings(evaluation: Evaluation) -> Iterator[str]:
             f"No labelled entry ({counted(evaluation.labels, 'label')}) stands in its turn's pool, so every measure is "
             "0 for every side: retrieval misses all of them, or their ids are not those of the entries."
         )
-    elif evaluation.irrelevant_turns == evaluation.turns:
+    elif evaluation.is_nothing_relevant:
         others = "" if evaluation.min_grade == 1 else " but nDCG"
         yield f"No label has a grade of {evaluation.min_grade} or more, so every measure of relevance{others} is 0."
     yield from too_few(evaluation.sessions)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 
 from shadowdiff.records import TurnFailure
+from shadowdiff.remote.texts import without_attempts
 
 COUNTED = 1_000
 """Different reasons of one side; more are not looked at, as they quote their turns and each stands for one."""
 KEPT = 3
-PATIENCE = re.compile(r" \(\d+ attempts? in [\d,.]+ s\b[^()]*\)")
-"""How often and how long a provider was asked: it differs from turn to turn, and makes no other reason."""
 
 
 class FailureReasons:
@@ -23,7 +21,7 @@ class FailureReasons:
     def add(self, failure: TurnFailure) -> None:
         """Count one turn's."""
         reasons = self._turns[failure.side]
-        reason = PATIENCE.sub("", failure.reason)
+        reason = without_attempts(failure.reason)
         if reason in reasons or len(reasons) < COUNTED:
             reasons[reason] += 1
 

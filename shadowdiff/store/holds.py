@@ -12,7 +12,7 @@ from shadowdiff.database import database_errors
 from shadowdiff.errors import HeldError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
     from sqlalchemy import Connection, Engine
 
@@ -25,12 +25,12 @@ PATIENCE = text("SELECT set_config('lock_timeout', :patience, true)")
 
 HELD = text(
     """
-    SELECT what FROM unnest(CAST(:whats AS text[])) AS what
+    SELECT name FROM unnest(CAST(:names AS text[])) AS name
      WHERE EXISTS (
         SELECT FROM pg_locks
          WHERE locktype = 'advisory' AND granted AND objsubid = 1
            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-           AND (classid::bigint << 32 | objid::bigint) = hashtextextended('shadowdiff ' || what, 0))
+           AND (classid::bigint << 32 | objid::bigint) = hashtextextended(name, 0))
     """
 )
 """An advisory lock's key stands in pg_locks in two halves."""
@@ -71,7 +71,7 @@ class Hold:
         self._connection = self._engine.connect()
         self._connection.execute(UNLIMITED_IDLENESS)
         self._connection.execute(PATIENCE, {"patience": f"{PATIENCE_SECONDS:g}s"})
-        lock = func.hashtextextended(f"shadowdiff {self._what}", 0)
+        lock = func.hashtextextended(_name(self._what), 0)
         try:
             self._connection.execute(select(func.pg_advisory_xact_lock(lock)))
         except DBAPIError as error:
@@ -92,6 +92,12 @@ def hold_of(run_id: str) -> str:
     return f"run {run_id}"
 
 
-def held_now(connection: Connection, whats: Sequence[str]) -> set[str]:
-    """Of these names of holds, those that somebody has; nobody waits for it."""
-    return set(connection.scalars(HELD, {"whats": list(whats)}))
+def held_now(connection: Connection, whats: Collection[str]) -> set[str]:
+    """Of these holds, those that somebody has; nobody waits for it."""
+    named = {_name(what): what for what in whats}
+    return {named[name] for name in connection.scalars(HELD, {"names": list(named)})}
+
+
+def _name(what: str) -> str:
+    """Whose hash is the key of the lock, among all locks of the database."""
+    return f"shadowdiff {what}"

@@ -302,13 +302,14 @@ class RunStore:
 
     def as_they_are(self, runs: Sequence[Run]) -> list[Run]:
         """The runs, those that nobody carries out any more as interrupted: who is killed cannot say so."""
-        running = [hold_of(run.run_id) for run in runs if run.status is RunStatus.RUNNING]
+        running = {hold_of(run.run_id) for run in runs if run.status is RunStatus.RUNNING}
         if not running:
             return list(runs)
         held = self.transaction("reading who carries out runs", lambda connection: held_now(connection, running))
-        ended = {RunStatus.RUNNING: RunStatus.INTERRUPTED}
         return [
-            run if hold_of(run.run_id) in held else replace(run, status=ended.get(run.status, run.status))
+            replace(run, status=RunStatus.INTERRUPTED)
+            if run.status is RunStatus.RUNNING and hold_of(run.run_id) not in held
+            else run
             for run in runs
         ]
 
